@@ -267,6 +267,8 @@ class Memory(_Part, omit_defaults=True):
     run_starts: dict[str, dict[str, Instant]] = field(name="done", default_factory=dict)
     # Measure -> (its rules hash, the last answer of its trigger under these rules).
     answers: dict[str, tuple[str, bool]] = field(name="triggers", default_factory=dict)
+    # Measure -> when its answer was taken as the past while it could have started again: only a turn from no starts it.
+    past_answers: dict[str, Instant] = field(name="past", default_factory=dict)
     # True: `answers` are older than the facts, so the next event or alarm judges every trigger.
     has_old_answers: bool = field(name="unjudged", default=False)
     # Measure -> entity key -> touched_at of the silence that was acted upon.
@@ -288,6 +290,7 @@ class Memory(_Part, omit_defaults=True):
             replayed,
             run_starts=self.run_starts,
             answers=self.answers,
+            past_answers=self.past_answers,
             has_old_answers=True,
             silences=self.silences,
             entity_dates=self.entity_dates,

@@ -114,8 +114,9 @@ def arguments() -> argparse.Namespace:
 
 def compare(args: argparse.Namespace, seed: int, folder: Path, file: Path, history: dict[str, Any]) -> int:
     """Compare one seed; the number of people who differ."""
-    theirs = [mail for mail in run_engine(args, folder, file) if mail["at"] < history["until"]]
-    ours = [mail for mail in simulate(folder, history) if mail["at"] < history["until"]]
+    engine = run_engine(args, folder, file)
+    theirs = [mail for mail in engine if mail["at"] < history["until"]]
+    ours = [mail for mail in simulate(folder, history, in_holdout(engine)) if mail["at"] < history["until"]]
     one, two = by_person(theirs), by_person(ours)
     people = [who for who in sorted(set(one) | set(two)) if one.get(who) != two.get(who)]
     sent = sum(1 for mail in ours if mail["status"] == "sent")
@@ -125,6 +126,13 @@ def compare(args: argparse.Namespace, seed: int, folder: Path, file: Path, histo
         mine = [[mail for mail in side if mail["who"] == who] for side in (theirs, ours)]
         tell(who, mine[0], mine[1], history)
     return len(people)
+
+
+def in_holdout(mails: list[dict[str, Any]]) -> frozenset[tuple[str, str]]:
+    """People, by each of their names, and measures of which the engine's hash has kept them without."""
+    held = {(mail["who"], mail["measure"]) for mail in mails if mail.get("in_holdout")}
+    others = {("id:u" + who[1:].partition("@")[0], measure) for who, measure in held if who.startswith("p")}
+    return frozenset(held | others)
 
 
 def run_engine(args: argparse.Namespace, folder: Path, file: Path) -> list[dict[str, Any]]:

@@ -7,11 +7,12 @@ import ast
 import dataclasses
 import decimal
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
 from .clock import Zone
-from .values import DAY, NEVER, UNKNOWN
+from .values import DAY, NEVER, UNKNOWN, seconds
 
 FAR = 10**9  # days; larger than every count of days
 COMPARE = {
@@ -45,26 +46,48 @@ class Condition:
     answer: Answer
     by_time: bool
     text: str
+    asks: bool = False
 
     def yes(self, view: View) -> bool:
         """Whether the answer is yes; unknown is not."""
         return self.answer(view) is True
 
 
-def compile_condition(text: Any, windows: dict[str, int] | None = None, bare: str = "") -> Condition:
-    """Compile a condition. `windows` are the facts that count a span; `bare` is the scope of plain names, if any."""
+@dataclasses.dataclass(slots=True)
+class Names:
+    """The names of a playbook that conditions read in a way of their own."""
+
+    # Facts that count a span, and the span.
+    windows: dict[str, int] = dataclasses.field(default_factory=dict)
+    segments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    tables: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    # Facts, and the names that everybody has: a table by another name looks a property up.
+    facts: frozenset[str] = frozenset()
+
+
+def compile_condition(text: Any, names: Names | None = None, bare: str = "") -> Condition:
+    """Compile a condition with the playbook's names; `bare` is the scope of plain names, if any."""
     source = str(text)
-    compiler = Compiler(windows or {}, bare)
-    return Condition(compiler.node(ast.parse(source, mode="eval").body), compiler.by_time, source)
+    compiler = Compiler(names or Names(), bare)
+    answer = compiler.node(ast.parse(source, mode="eval").body)
+    return Condition(answer, compiler.by_time, source, compiler.asks)
+
+
+def compile_table(name: str, names: Names) -> Answer:
+    """The value that a table gives: a number, a text, or the seconds of a duration."""
+    return Compiler(names, "").table_of(name)
 
 
 class Compiler:
     """Turns a syntax tree into closures."""
 
-    def __init__(self, windows: dict[str, int], bare: str) -> None:
-        self.windows = windows
+    def __init__(self, names: Names, bare: str) -> None:
+        self.names = names
+        self.windows = names.windows
         self.bare = bare
         self.by_time = False
+        # Whether it asks for runs of measures.
+        self.asks = False
 
     def node(self, node: ast.AST) -> Answer:
         """Compile one node."""
@@ -93,6 +116,11 @@ class Compiler:
     def on_name(self, node: ast.Name) -> Answer:
         """A fact, a `let` value, or a property of the event where plain names are those."""
         name = node.id
+        if name == "now":
+            self.by_time = True
+            return lambda view: view.now
+        if name in self.names.segments:
+            return self.segment(name)
         if self.bare:
             bare = self.bare
             return lambda view: view.scope.get(bare, NOTHING).get(name)
@@ -104,6 +132,63 @@ class Compiler:
             return lets[name] if lets and name in lets else view.facts.get(name)
 
         return read
+
+    def segment(self, name: str) -> Answer:
+        """A named condition, or the text of a ladder: its first rung that is yes."""
+        spec = self.names.segments[name]
+        if not isinstance(spec, list):
+            return self.text(spec)
+        rungs = [(rung, self.text(when)) for step in spec for rung, when in step.items() if rung != "else"]
+        last = next((step["else"] for step in spec if "else" in step), UNKNOWN)
+
+        def result(view: View) -> Any:
+            return next((rung for rung, when in rungs if when(view) is True), last)
+
+        return result
+
+    def text(self, text: Any) -> Answer:
+        """A condition that stands elsewhere."""
+        return self.node(ast.parse(str(text), mode="eval").body)
+
+    def is_ladder(self, node: ast.AST) -> bool:
+        """Whether a node names a ladder, whose comparisons are always known."""
+        return isinstance(node, ast.Name) and isinstance(self.names.segments.get(node.id), list)
+
+    def call_table(self, args: list[ast.expr]) -> Answer:
+        """`table(NAME)`: its value; a duration is its whole days."""
+        name = args[0].id if isinstance(args[0], ast.Name) else ""
+        value = self.table_of(name)
+        if not is_of_durations(self.names.tables[name]):
+            return value
+        return lambda view: value(view) // DAY
+
+    def table_of(self, name: str) -> Answer:
+        """The value of the row that applies."""
+        table = self.names.tables[name]
+        by, rows = table["by"], {key: table_value(value) for key, value in table["rows"].items()}
+        last = table_value(table["else"]) if "else" in table else UNKNOWN
+        if self.is_ladder(ast.Name(by)):
+            text = self.segment(by)
+        elif by in self.names.facts:
+            text = self.on_name(ast.Name(by))
+        else:
+            text = property_of_run(by)
+
+        def result(view: View) -> Any:
+            return rows.get(text(view), last)
+
+        return result
+
+    def call_in_measure(self, args: list[ast.expr]) -> Answer:
+        """`in_measure(PATH)`: whether a run of it is active."""
+        self.asks = True
+        path = texts(args)[0]
+        return lambda view: view.facts["#in_measure"](path)
+
+    def call_last_sent(self, args: list[ast.expr]) -> Answer:
+        """`last_sent(PATH)`: when a mail of it left last."""
+        path = texts(args)[0]
+        return lambda view: view.facts["#last_sent"](path)
 
     def window(self, name: str) -> Answer:
         """How many events fell within the last span."""
@@ -118,6 +203,9 @@ class Compiler:
 
     def on_attribute(self, node: ast.Attribute) -> Answer:
         """A field: of an entity or a verdict among the facts, of the event, the run's entity or an object."""
+        if isinstance(node.value, ast.Attribute):
+            step, part = node.value.attr, ("outcome", "reason").index(node.attr)
+            return lambda view: view.scope.get("steps", NOTHING).get(step, (UNKNOWN, UNKNOWN))[part]
         if not isinstance(node.value, ast.Name):
             raise TypeError("only NAME.FIELD")
         first, field = node.value.id, node.attr
@@ -165,6 +253,8 @@ class Compiler:
         op, right = node.ops[0], node.comparators[0]
         if isinstance(op, (ast.Is, ast.IsNot)):
             return self.verdict(node.left, isinstance(op, ast.Is), right)
+        if self.is_ladder(node.left):
+            return self.on_ladder(node.left, op, right)
         if isinstance(op, (ast.In, ast.NotIn)):
             return self.contained(node.left, isinstance(op, ast.In), right)
         one, two, test = self.node(node.left), self.node(right), COMPARE[type(op)]
@@ -178,6 +268,13 @@ class Compiler:
             return test(left_value, right_value)
 
         return result
+
+    def on_ladder(self, left: ast.AST, op: ast.cmpop, right: ast.AST) -> Answer:
+        """A ladder beside its rungs."""
+        ladder, rungs = self.node(left), self.node(right)
+        if isinstance(op, (ast.In, ast.NotIn)):
+            return lambda view: (ladder(view) in rungs(view)) is isinstance(op, ast.In)
+        return lambda view: (ladder(view) == rungs(view)) is isinstance(op, ast.Eq)
 
     def verdict(self, left: ast.AST, positive: bool, right: ast.AST) -> Answer:
         """`is yes`, `is not no`, `is unknown`: always known."""
@@ -250,7 +347,7 @@ class Compiler:
         """`silent_days("Event", ...)`."""
         self.by_time = True
         last = self.call_last(args)
-        return lambda view: days_between(last(view), view.now)
+        return lambda view: days_between(max(last(view), view.facts["first_seen_at"]), view.now)
 
     def call_days_since(self, args: list[ast.expr]) -> Answer:
         """`days_since(instant)`."""
@@ -361,3 +458,31 @@ def days_between(then: int, now: int) -> int:
 def texts(args: list[ast.expr]) -> tuple[str, ...]:
     """The texts among the arguments."""
     return tuple(str(arg.value) for arg in args if isinstance(arg, ast.Constant))
+
+
+def is_of_durations(table: dict[str, Any]) -> bool:
+    """Whether the values of a table are durations."""
+    value = next(iter(table["rows"].values()))
+    return isinstance(value, str) and re.fullmatch(r"(\d+[smhdw]\s*)+", value) is not None
+
+
+def table_value(value: Any) -> Any:
+    """A value of a table: a duration as its seconds."""
+    if isinstance(value, str) and is_of_durations({"rows": {"": value}}):
+        return seconds(value)
+    return decimal.Decimal(str(value)) if isinstance(value, float) else value
+
+
+def property_of_run(name: str) -> Answer:
+    """A text of the entity that a run is about: its own, else of its largest line; else of the run's event."""
+
+    def result(view: View) -> Any:
+        scope = view.scope
+        lines = scope.get("#lines", NOTHING)
+        largest = max(lines.values(), key=lambda line: line["#cost"], default=NOTHING)
+        values = (scope.get("entity", NOTHING), largest, scope.get("event", NOTHING))
+        return next(
+            (value for value in (part.get(name) for part in values) if isinstance(value, str)), UNKNOWN
+        )
+
+    return result

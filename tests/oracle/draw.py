@@ -1,5 +1,6 @@
 """Chance that is the same everywhere: a hash of a seed and a counter."""
 
+import datetime as dt
 import hashlib
 from collections.abc import Sequence
 from typing import TypeVar
@@ -43,3 +44,8 @@ class Draw:
         """So many different ones of the choices."""
         left = list(choices)
         return [left.pop(self.number(len(left))) for _ in range(min(count, len(left)))]
+
+
+def first_day(seed: int) -> dt.date:
+    """The day on which the history of a seed begins: it is what its draw gives first."""
+    return dt.date(2026, *Draw("history", seed).pick([(3, 16), (2, 16), (10, 15), (12, 20), (6, 1)]))

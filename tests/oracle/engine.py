@@ -129,7 +129,17 @@ def _last(contact: int, survivors: Mapping[int, int | None]) -> int:
 
 def _mails(database: Database) -> list[Result]:
     m, names = t.messages.c, _names(database)
-    columns = (m.contact_id, m.measure, m.step, m.status, m.reason, m.sent_at, m.settled_at, m.due_at)
+    columns = (
+        m.contact_id,
+        m.measure,
+        m.step,
+        m.status,
+        m.reason,
+        m.sent_at,
+        m.settled_at,
+        m.due_at,
+        m.holdout,
+    )
     with database.read() as connection:
         rows = connection.execute(sa.select(*columns).order_by(m.id)).all()
     return [
@@ -139,6 +149,7 @@ def _mails(database: Database) -> list[Result]:
             "step": row.step,
             "status": row.status,
             "reason": row.reason,
+            "in_holdout": bool(row.holdout),
             "at": to_iso(row.sent_at or row.settled_at or row.due_at),
         }
         for row in rows

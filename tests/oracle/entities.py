@@ -30,6 +30,7 @@ class Thing:
     counted: int | None = None
     closed: bool = False
     reversed_at: int | None = None
+    restored_at: int = NEVER
     amount: decimal.Decimal | None = None
     currency: str | None = None
     given_back: fractions.Fraction = NO_PART
@@ -170,8 +171,8 @@ class Folder:
         lines, fields = self.kind.lines, event.properties
         if lines is not None and event.name in lines.added_by | lines.removed_by:
             own = {*self.kind.key, *(self.parent.key if self.parent else ()), "currency"}
-            return {name: fields[name] for name in own if name in fields}
-        return {name: value for name, value in fields.items() if value is not None}
+            fields = {name: fields[name] for name in own if name in fields}
+        return {name: value for name, value in fields.items() if name != "currency" or currency_of(fields)}
 
     def lists_in(self, thing: Thing, events: list[Event]) -> None:
         """Take over the lists that events carry; those of a browser key only where nobody else has told one."""
@@ -274,6 +275,10 @@ class Folder:
     def take_back(self, thing: Thing) -> None:
         """Reverse it by a cancellation, by refunds that reach its amount, or with its parent."""
         kind = self.kind
+        thing.restored_at = max(
+            (event.occurred for event in self.named(kind.restored_by) if key_in(kind, event) == thing.key),
+            default=NEVER,
+        )
         single: dict[str, tuple[Event, str]] = {}
         sums: dict[str, tuple[Event, str]] = {}
         for event in self.named(kind.reversed_by):
@@ -281,7 +286,8 @@ class Folder:
                 continue
             amount, part_key = kind.reversed_by[event.name]
             if not amount:
-                thing.take_back(event.occurred)
+                if event.occurred >= thing.restored_at:
+                    thing.take_back(event.occurred)
                 continue
             name = key_of(event.properties.get(part_key)) or f"#{event.message}"
             if event.properties.get("cumulative") is not True:

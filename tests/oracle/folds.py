@@ -236,7 +236,8 @@ def fold_label(source: Source, name: str, spec: dict[str, Any]) -> dict[str, Any
             for moment, order, _ in source.rows(plain):
                 if best is None or (strength, moment, order) > best[:3]:
                     best = (strength, moment, order, label)
-    return {name: best[3] if best else spec.get("else", UNKNOWN)}
+    last = spec.get("else", UNKNOWN)
+    return {name: best[3] if best else UNKNOWN if last in source.book.tables else last}
 
 
 def fold_rhythm(source: Source, name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .draw import Draw, has_more
+from .draw import Draw, first_day, has_more
+from .generate_language import has_language
 from .generate_more import More
 
 DAYS = 21
@@ -20,8 +21,11 @@ Entry = dict[str, Any]
 def make_history(seed: int, people: int, folder: Path, *, days: int = DAYS) -> dict[str, Any]:
     """A history of so many people over some days, for the playbook of a folder."""
     draw = Draw("history", seed)
-    start = dt.datetime(2026, *draw.pick([(3, 16), (2, 16), (10, 15), (12, 20), (6, 1)]), tzinfo=dt.UTC)
+    day = first_day(seed)
+    start = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+    draw.number(1)  # `first_day` has taken the first one
     story = Story(draw, start, days)
+    story.restores = has_language(seed)
     if has_more(seed):
         story.more = More(seed, sends_in(folder))
     for number in range(1, people + 1):
@@ -62,6 +66,8 @@ class Story:
         self.prefix = ""
         self.count = 0
         self.more: More | None = None
+        # Whether cancelled orders may be restored.
+        self.restores = False
 
     def person(self, number: int) -> None:
         """One person's weeks."""
@@ -271,6 +277,12 @@ def take_back(story: Story, order: str, total: Any) -> None:
     draw = story.draw
     if draw.share(50):
         story.tell("Order Cancelled", {"order_id": order})
+        if story.restores and draw.share(60):
+            story.later(1, 100, 2000)
+            story.tell("Order Restored", {"order_id": order})
+            if draw.share(50):
+                story.later(1, 500)
+                story.tell("Order Cancelled", {"order_id": order})
         return
     for number in range(draw.between(1, 2)):
         part = draw.pick([float(total), round(float(total) / 2, 2)])

@@ -504,7 +504,11 @@ def coupon(draw: Draw) -> dict[str, Spec]:
     if stage == "any":
         # It sells to customers of every stage.
         spec["early"] = "thanks for what they did"
-    return {f"customer/{stage}/coupon": finish(draw, spec, mails=draw.between(1, 2))}
+    result = finish(draw, spec, mails=draw.between(1, 2))
+    if "exit" in result:
+        # The event that starts a run does not end it.
+        result["exit"] = [rule for rule in result["exit"] if rule != spec["trigger"]["event"]]
+    return {f"customer/{stage}/coupon": result}
 
 
 MODERN: list[Callable[[Draw], dict[str, Spec]]] = [

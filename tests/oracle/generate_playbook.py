@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from .draw import Draw, has_more
+from .draw import Draw, first_day, has_more
+from .generate_language import add_language, has_language, language_measures
 from .generate_measures import TOPICS, ZONES, Spec, choose_measures, more_measures
 
 MAIL = """---
@@ -48,8 +49,13 @@ def write_playbook(folder: Path, seed: int, *, modern: bool = True) -> None:
     measures = choose_measures(draw, modern)
     if has_more(seed):
         more_measures(Draw("more measures", seed), measures)
+    spec = playbook(draw, modern)
+    if has_language(seed):
+        own = Draw("language", seed)
+        measures = language_measures(own, measures)
+        add_language(own, spec, first_day(seed))
     write_layout(folder)
-    write_yaml(folder / "playbook.yaml", playbook(draw, modern))
+    write_yaml(folder / "playbook.yaml", spec)
     for path, spec in measures.items():
         write_measure(folder / path, spec)
 
@@ -76,10 +82,18 @@ def write_measure(folder: Path, spec: Spec) -> None:
     codes = {name: "AGAIN1" for name, value in spec.get("let", {}).items() if "coupon" in value}
     sample = {"contact": {}, "event": {}, "entity": {}, "let": codes}
     (folder / "sample.json").write_text(json.dumps(sample), "utf-8")
-    for step in spec["steps"]:
-        if "mail" in step:
-            (folder / f"{step['mail']}.en.mjml").write_text(MAIL, "utf-8")
-            (folder / f"{step['mail']}.en.txt").write_text(TEXT, "utf-8")
+    for name in mails_in(spec["steps"]):
+        (folder / f"{name}.en.mjml").write_text(MAIL, "utf-8")
+        (folder / f"{name}.en.txt").write_text(TEXT, "utf-8")
+
+
+def mails_in(steps: list[Spec]) -> list[str]:
+    """The mails of these steps, those in branches too."""
+    result = [step["mail"] for step in steps if "mail" in step]
+    for step in steps:
+        for case in step.get("branch", ()):
+            result += mails_in(case.get("steps", case.get("else", [])))
+    return result
 
 
 # ---- playbook.yaml
@@ -250,6 +264,7 @@ def entities(draw: Draw) -> Spec:
             "of": ["Support Case Opened"],
             "closed_by": {"Support Case Closed": "key"},
         },
+        "supply": {"key": "product_id", "of": "order.lines", "due": {"usual": "3d", "weight": 2}},
     }
 
 

@@ -46,13 +46,18 @@ class Guard:
             self.arbitration,
             self.when,
             self.send_if,
+            self.holdout,
         ]
 
     def judge(self, mail: Mail, now: int) -> None:
         """Send a mail, end it, or set when it is judged again."""
+        is_later = mail.run.in_holdout and any(
+            other.run is mail.run and other.number < mail.number for other in self.person.mails
+        )
         for check in self.checks:
             verdict = check(mail, now)
-            if verdict is not None:
+            # Only the first mail of a run that is held back is deferred.
+            if verdict is not None and not (is_later and verdict[0] == "deferred"):
                 self.apply(mail, now, verdict)
                 return
         self.fix_lets(mail.run, now)
@@ -279,7 +284,11 @@ class Guard:
         before = [
             other
             for other in self.person.runs
-            if other.measure.series and other is not run and other.active() and other.created < run.created
+            if other.measure.series
+            and other is not run
+            and other.active()
+            and not other.in_holdout
+            and other.created < run.created
         ]
         return ("deferred", "series", now + LATE) if before else None
 
@@ -302,7 +311,10 @@ class Guard:
         ahead = [
             other
             for other in self.person.waiting
-            if other.run.line != mail.run.line and self.counts(cap, other) and order(other) < order(mail)
+            if other.run.line != mail.run.line
+            and self.counts(cap, other)
+            and order(other) < order(mail)
+            and not other.run.in_holdout
         ]
         near = sorted((other for other in ahead if abs(other.due - now) <= self.book.arbitration), key=order)
         needing = [other for other in near if other.run.line not in places]
@@ -330,6 +342,10 @@ class Guard:
             return None
         return "skipped", "send_if_unknown" if answer is None else "send_if", now
 
+    def holdout(self, mail: Mail, now: int) -> Verdict | None:
+        """The run is held back to measure the effect."""
+        return ("skipped", "holdout", now) if mail.run.in_holdout else None
+
     def object_of(self, run: Run, spec: dict[str, Any]) -> dict[str, Any]:
         """The fields of the object that a measure reads."""
         name = spec["key"]
@@ -355,6 +371,10 @@ class Guard:
                 run.let[name] = self.end_of_month(now)
             elif "in" in spec and isinstance(spec["in"], str):
                 run.let[name] = self.end_of_day(self.person.zone.day(now + seconds(spec["in"])))
+            elif "in" in spec:
+                calendar = self.person.calendar_of(run, spec.get("of"))
+                if calendar is not None:
+                    run.let[name] = calendar.after(now, spec["in"]["business"])
             else:
                 run.let[name] = "code"
 

@@ -8,7 +8,7 @@ from .person import by_condition
 from .rules import Event, Measure, Milestone, Watched
 from .runs import Running
 from .state import Mail, Run, was_granted, watched_by
-from .values import key_of
+from .values import NEVER, key_of
 
 STRICT = ["granted", "pending", "withdrawn"]
 
@@ -28,14 +28,54 @@ class Person(Running):
         for measure, moment in self.dates:
             if moment == now:
                 self.start(measure, now, moment)
+        if self.dated_ahead:
+            self.dates_of_entities(now)
         if self.silent:
             self.silences(now)
         if self.timed_here:
             self.judge_by_time(now)
         if self.moved:
+            self.settle_runs(now)
+
+    def settle_runs(self, now: int) -> None:
+        """End and begin all that follows from the runs themselves."""
+        for _ in range(len(self.asking) + 1):
             self.end_by_conditions(now)
-        if self.moved:
             self.next_series(now)
+            if not self.runs_changed:
+                return
+            self.runs_changed = False
+            for measure in self.asking:
+                if self.in_history:
+                    self.answers[measure.path] = self.fits(measure) and measure.audience.yes(self.view(now))
+                else:
+                    self.judge(measure, now, now)
+
+    def dates_of_entities(self, now: int) -> None:
+        """Dates of entities that have come; each counts once."""
+        for due in [due for due in self.dated_ahead if due[3] <= now]:
+            measure, thing, day, moment = due
+            self.dated_ahead.remove(due)
+            self.dated.add((measure.path, thing.key, day))
+            self.start(measure, now, moment, thing=thing, day=day)
+
+    def end_moved_dates(self, now: int) -> None:
+        """Runs about the date of an entity that has moved to another day end."""
+        for run in self.living():
+            thing = self.thing_of(run)
+            if run.day and thing is not None and self.day_of(run.measure, thing) != run.day:
+                self.end(run, "date_moved", now)
+
+    def hand_in(self, now: int) -> list[Event]:
+        """The events that actions have decided, as if a server told them."""
+        result = []
+        for name, properties in self.emitted:
+            self.handed_in += 1
+            typed = self.book.type_properties(properties)
+            message = f"{self.name}:{self.handed_in}"
+            result.append(Event(name, now, now, 0, "measure", message, properties, {}, {}, typed))
+        self.emitted = []
+        return result
 
     def judge_by_time(self, now: int) -> None:
         """The condition triggers whose answers time alone may change."""
@@ -59,7 +99,7 @@ class Person(Running):
         for measure in self.slotted:
             for day, time in moments:
                 if self.comes(measure, day, time):
-                    self.start(measure, now, now)
+                    self.start(measure, now, now, day=day.isoformat())
                     break
 
     def comes(self, measure: Measure, day: dt.date, time: int) -> bool:
@@ -67,6 +107,9 @@ class Person(Running):
         if measure.slot is not None:
             return measure.slot.time in {time, None} and measure.slot.allows(day)
         spec = measure.trigger
+        if "moment" in spec:
+            at = clock.time_of_day(spec.get("local_time", "00:00"))
+            return at == time and self.book.moments[spec["moment"]].has(day)
         return clock.time_of_day(spec["local_time"]) == time and day in self.days_of(measure, day)
 
     def silences(self, now: int) -> None:
@@ -97,7 +140,17 @@ class Person(Running):
         if measure.again_after is None:
             return False
         starts = [run.started for run in self.runs if run.measure is measure]
-        return bool(starts) and now - max(starts) >= max(measure.again_after, measure.gap or 0)
+        if not starts:
+            return False
+        again_at = max(starts) + max(measure.again_after, measure.gap or 0)
+        return self.past.get(measure.path, NEVER) < again_at <= now
+
+    def could_start_again(self, measure: Measure, now: int) -> bool:
+        """Whether re-entry would begin a run at this instant."""
+        key = self.key_for(measure, None, None, now)
+        return (
+            key is not None and self.may_enter_again(measure, now) and self.allowed(measure, key, None, now)
+        )
 
     def deliver(self, now: int) -> None:
         """Judge the mails that are due until none is."""
@@ -107,11 +160,11 @@ class Person(Running):
                 if mail.waits():
                     self.guard.judge(mail, now)
                     if not mail.waits() and mail.run.active() and mail.run.mail is mail:
-                        self.go_on(mail.run, now)
+                        self.go_on(mail.run, now, mail.status, mail.reason)
                     self.end_by_conditions(now)
                     if by_condition(mail.run.measure) and not mail.run.active():
                         self.judge(mail.run.measure, now, now)
-                    self.next_series(now)
+                    self.settle_runs(now)
             self.next_series(now)
 
     def apply(self, event: Event, now: int) -> None:
@@ -125,11 +178,13 @@ class Person(Running):
             for thing in result.values()
         }
         self.fold(now)
+        self.in_history = event.historic
         if not event.historic:
             self.supersede(event, now)
         self.end_reversed(now)
         self.end_by_event(event, now)
         self.end_by_conditions(now)
+        self.end_moved_dates(now)
         self.place(before, now)
         self.end_waits(event, now, zone_before)
         if event.historic:
@@ -138,18 +193,24 @@ class Person(Running):
             self.send_by_hand(event, now)
         else:
             self.fire(event, before, now, counts)
-        self.end_by_conditions(now)
-        self.next_series(now)
+        self.settle_runs(now)
+        self.in_history = False
 
     def take_as_past(self, event: Event) -> None:
         """Old data: the answers of conditions and the silences are taken as they are, and nothing starts."""
         self.milestones(event)
         for measure in self.book.measures:
             if by_condition(measure):
-                yes = measure.audience.yes(self.view(self.plain.now))
-                self.answers[measure.path] = self.fits(measure) and yes
+                yes = self.fits(measure) and measure.audience.yes(self.view(self.plain.now))
+                self.answers[measure.path] = yes
+                if yes and self.could_start_again(measure, event.arrived):
+                    self.past[measure.path] = event.arrived
         self.ringing |= {(measure.path, thing.key, thing.updated) for measure, thing, _ in self.silent}
         self.silent = []
+        for measure, thing, day, moment in self.dated_ahead:
+            if moment <= event.arrived:
+                self.dated.add((measure.path, thing.key, day))
+        self.dated_ahead = [due for due in self.dated_ahead if due[3] > event.arrived]
 
     def send_by_hand(self, event: Event, now: int) -> None:
         """Somebody of the house sends a measure, perhaps once more."""
@@ -223,8 +284,11 @@ class Person(Running):
         self.guard.sent += other.guard.sent
         self.reached |= other.reached
         self.ringing |= other.ringing
+        self.dated |= other.dated
         for thing, moment in other.woken.items():
             self.woken[thing] = max(moment, self.woken.get(thing, moment))
+        for path, moment in other.past.items():
+            self.past[path] = max(moment, self.past.get(path, moment))
         for path, yes in other.answers.items():
             self.answers[path] = self.answers.get(path, False) or yes
         self.keep_one_run(now)
@@ -288,6 +352,7 @@ class Person(Running):
                 continue
             if topic not in counts["granted"] or measure.again_after is not None:
                 self.start(measure, now, event.occurred, event=event)
+        self.dates_of_entities(now)
         self.silences(now)
         self.judge_conditions(now)
 

@@ -8,15 +8,17 @@ from typing import Any
 
 from . import clock
 from .journey import Person
-from .person import Moments
+from .person import Moments, is_moment
 from .rules import Event, Playbook
 from .state import Mail
 from .values import TRUSTED, instant, iso, key_of
 
 
-def simulate(folder: Path, history: dict[str, Any]) -> list[dict[str, Any]]:
-    """The mails that a playbook decides on a history."""
-    world = World(Playbook(folder))
+def simulate(
+    folder: Path, history: dict[str, Any], in_holdout: frozenset[tuple[str, str]] = frozenset()
+) -> list[dict[str, Any]]:
+    """The mails that a playbook decides. `in_holdout`: people and measures that the engine's hash chose."""
+    world = World(Playbook(folder), in_holdout)
     world.run(history)
     return world.mails()
 
@@ -24,8 +26,9 @@ def simulate(folder: Path, history: dict[str, Any]) -> list[dict[str, Any]]:
 class World:
     """All people, all objects and the clock."""
 
-    def __init__(self, book: Playbook) -> None:
+    def __init__(self, book: Playbook, in_holdout: frozenset[tuple[str, str]] = frozenset()) -> None:
         self.book = book
+        self.in_holdout = in_holdout
         self.objects: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in book.watched}
         self.people: list[Person] = []
         self.by_identity: dict[str, Person] = {}
@@ -45,11 +48,21 @@ class World:
         for now in range(start, until + 1, 60):
             for person in self.people:
                 person.minute(now)
+            self.hand_in(now)
             for entry in arriving.get(now, ()):
                 self.receive(entry, now)
+                self.hand_in(now)
             for person in self.people:
                 if person.waiting:
                     person.deliver(now)
+            self.hand_in(now)
+
+    def hand_in(self, now: int) -> None:
+        """Apply the events that actions have handed in, and deliver what follows."""
+        for person in [person for person in self.people if person.emitted]:
+            while person.emitted:
+                for event in person.hand_in(now):
+                    person.apply(event, now)
 
     def moments_in(self, zone: clock.Zone) -> Moments:
         """The instants of the playbook's local times in a zone."""
@@ -110,6 +123,7 @@ class World:
         if not known:
             person = Person(self.book, self.objects, names[0], self.moments_in)
             person.first_seen = event.occurred
+            person.in_holdout = self.in_holdout
             self.people.append(person)
             known = [person]
         survivor = min(known, key=lambda person: (not person.user, person.first_seen))
@@ -164,6 +178,8 @@ def local_times(book: Playbook) -> set[int]:
     for measure in book.measures:
         if measure.slot is not None:
             result.add(measure.slot.time or 0)
+        elif is_moment(measure):
+            result.add(clock.time_of_day(measure.trigger.get("local_time", "00:00")))
         elif (
             isinstance(measure.trigger, dict)
             and "date" in measure.trigger

@@ -2,16 +2,16 @@
 
 import bisect
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import clock
 from .conditions import View
-from .entities import Thing, Things
+from .entities import ZERO, Thing, Things, cost
 from .folds import fold_facts
 from .rules import Event, Measure, Playbook
 from .state import Mail, Run, consent_of
-from .values import NEVER, as_list, key_of
+from .values import NEVER, as_list, key_of, typed
 
 Moments = dict[int, list[tuple[dt.date, int]]]
 
@@ -46,6 +46,17 @@ class Known:
         self.woken: dict[tuple[str, str], int] = {}
         self.merged: dict[str, tuple[int, str]] = {}
         self.answers: dict[str, bool] = {}
+        # People and measures of which the engine's hash makes a run held back.
+        self.in_holdout: frozenset[tuple[str, str]] = frozenset()
+        # Events that actions hand in, until they are applied.
+        self.emitted: list[tuple[str, dict[str, Any]]] = []
+        self.handed_in = 0
+        self.in_history = False
+        self.runs_changed = False
+        # Dates of entities that are past: measure, key and local day.
+        self.dated: set[tuple[str, str, str]] = set()
+        # When re-entry was open while an answer was taken as the past.
+        self.past: dict[str, int] = {}
         self.runs: list[Run] = []
         self.active: list[Run] = []
         self.mails: list[Mail] = []
@@ -54,10 +65,17 @@ class Known:
         self.ringing: set[tuple[str, str, int]] = set()
         self.silent: list[tuple[Measure, Thing, int]] = []
         self.dates: list[tuple[Measure, int]] = []
+        self.dated_ahead: list[tuple[Measure, Thing, str, int]] = []
         self.timed = [
             m for m in book.measures if by_condition(m) and (m.audience.by_time or m.again_after is not None)
         ]
-        self.slotted = [m for m in book.measures if m.slot or (is_date(m) and "local_time" in m.trigger)]
+        self.slotted = [
+            m
+            for m in book.measures
+            if m.slot or is_moment(m) or (is_date(m) and not dated_kind(m) and "local_time" in m.trigger)
+        ]
+        self.by_entity_date = [m for m in book.measures if dated_kind(m)]
+        self.asking = [m for m in book.measures if by_condition(m) and m.audience.asks]
         self.timed_here: list[Measure] = []
         self.moments_in = moments_in
         self.moments: Moments = {}
@@ -73,6 +91,12 @@ class Known:
                 thing.typed = self.book.type_properties(thing.fields)
             scope["entity"] = (thing.typed or {}) if thing else {}
             scope["let"] = run.let
+            scope["steps"] = run.outcomes
+            if self.book.tables and thing is not None:
+                scope["#lines"] = {
+                    key: {**self.book.type_properties(line), "#cost": cost(line) or ZERO}
+                    for key, line in thing.lines.items()
+                }
         return View(self.facts, now, self.zone, scope)
 
     def thing_of(self, run: Run) -> Thing | None:
@@ -89,6 +113,7 @@ class Known:
 
     def remember(self, event: Event) -> None:
         """Put an event into the history by the instant at which it occurred."""
+        self.first_seen = min(self.first_seen, event.occurred)
         result = self.history.setdefault(event.name, [])
         bisect.insort(result, event, key=lambda one: one.rank)
 
@@ -98,6 +123,9 @@ class Known:
         self.facts, self.things = fold_facts(self.book, self.history)
         self.facts["first_seen_at"] = self.first_seen
         self.facts["zone"] = self.zone.name
+        self.facts["locale"] = self.book.spec["locales"][0]
+        self.facts["#in_measure"] = self.in_measure
+        self.facts["#last_sent"] = self.last_sent
         self.track = "customer" if self.converted() else "lead"
         self.facts["track"] = self.track
         view = View(self.facts, now, self.zone, {})
@@ -105,22 +133,67 @@ class Known:
             if when.yes(view):
                 self.stage = name
         self.facts["stage"] = self.stage
+        for name, spec in self.book.facts.items():
+            if "label" in spec and self.facts[name] is None and spec.get("else") in self.book.tables:
+                self.facts[name] = self.book.looked_up[spec["else"]](view)
         self.plain = view
         self.moments = self.moments_in(self.zone)
         self.timed_here = [measure for measure in self.timed if self.fits(measure)]
         self.note_times()
 
+    def in_measure(self, path: str) -> bool:
+        """Whether a run of a measure is active."""
+        return any(run.measure.path == path for run in self.active)
+
+    def last_sent(self, path: str) -> int:
+        """When a mail of a measure left last."""
+        times = [mail.at for mail in self.mails if mail.status == "sent" and mail.run.measure.path == path]
+        return max(times, default=NEVER)
+
+    def entity_dates(self) -> Iterator[tuple[Measure, Thing, str, int]]:
+        """The dates of entities that started nothing yet: measure, entity, local day and when it fires."""
+        for measure in self.by_entity_date:
+            for thing in self.things[dated_kind(measure)].values():
+                day = self.day_of(measure, thing)
+                if day and (measure.path, thing.key, day) not in self.dated:
+                    moment = self.date_in(measure, thing) + offset_of(measure.trigger)
+                    if "local_time" in measure.trigger:
+                        time = clock.time_of_day(measure.trigger["local_time"])
+                        moment = self.zone.instant_of(self.zone.day(moment), time)
+                    yield measure, thing, day, moment
+
+    def day_of(self, measure: Measure, thing: Thing) -> str:
+        """The local day of an entity's date; nothing where it has none, or is not open."""
+        looked_at = thing.is_open() if measure.while_open else not thing.reversed
+        moment = self.date_in(measure, thing) if looked_at else NEVER
+        return "" if moment == NEVER else self.zone.day(moment).isoformat()
+
+    def date_in(self, measure: Measure, thing: Thing) -> int:
+        """The instant of an entity's date; a day begins at local midnight."""
+        name = measure.trigger["date"].partition(".")[2]
+        value = thing.fields.get(name)
+        if name != "due_at":
+            value = typed(value, self.book.properties.get(name, "instant"))
+        if value is None:
+            return NEVER
+        if isinstance(value, int):
+            return value
+        if len(value) < len("2026-01-01"):
+            return NEVER
+        return self.zone.instant_of(dt.date.fromisoformat(value), 0)
+
     def note_times(self) -> None:
         """The silences and the dates that a later minute may bring."""
         self.silent = []
         self.dates = []
+        self.dated_ahead = sorted(self.entity_dates(), key=lambda due: (due[0].path, due[3]))
         for measure in self.book.measures:
             if isinstance(measure.trigger, dict) and "quiet" in measure.trigger:
                 quiet = quiet_of(measure)
                 for thing in self.things[measure.trigger["entity"]].values():
                     if thing.is_open() and (measure.path, thing.key, thing.updated) not in self.ringing:
                         self.silent.append((measure, thing, quiet))
-            elif is_date(measure) and "local_time" not in measure.trigger:
+            elif is_date(measure) and not dated_kind(measure) and "local_time" not in measure.trigger:
                 self.dates += [(measure, moment) for moment in self.moments_of(measure)]
 
     def moments_of(self, measure: Measure) -> list[int]:
@@ -205,6 +278,16 @@ def by_condition(measure: Measure) -> bool:
 def is_date(measure: Measure) -> bool:
     """Whether a date is the trigger."""
     return isinstance(measure.trigger, dict) and "date" in measure.trigger
+
+
+def is_moment(measure: Measure) -> bool:
+    """Whether a named day of the calendar is the trigger."""
+    return isinstance(measure.trigger, dict) and "moment" in measure.trigger
+
+
+def dated_kind(measure: Measure) -> str:
+    """The kind of entity whose date is the trigger; nothing where none is."""
+    return measure.entity if is_date(measure) and "." in measure.trigger["date"] else ""
 
 
 def quiet_of(measure: Measure) -> int:

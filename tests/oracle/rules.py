@@ -6,8 +6,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from .calendars import Calendar, Moment
 from .clock import Slot, time_of_day, zone
-from .conditions import NOTHING, Condition, View, compile_condition
+from .conditions import NOTHING, Answer, Condition, Names, View, compile_condition, compile_table
 from .values import as_list, seconds, typed
 
 Rank = tuple[int, str, str]
@@ -89,6 +90,7 @@ class Kind:
     lines: Lines | None = None
     closed_by: dict[str, str] = dataclasses.field(default_factory=dict)
     reversed_by: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    restored_by: frozenset[str] = frozenset()
     within: str = ""
     due: tuple[int, int] | None = None
     keep: int = 200
@@ -147,7 +149,7 @@ class Watched:
 
 @dataclasses.dataclass(slots=True)
 class Step:
-    """A mail or a wait."""
+    """A mail, a wait, a branch or an action."""
 
     id: str
     mail: str
@@ -157,6 +159,19 @@ class Step:
     send_if: Condition | None
     wait: Any
     wait_for: Events | None = None
+    # The duration that a table gives.
+    table: Answer | None = None
+    # The cases of a branch: a condition, None for `else`, and the steps.
+    cases: list[tuple[Condition | None, list["Step"]]] = dataclasses.field(default_factory=list)
+    emit: dict[str, Any] | None = None
+    end_topic: str = ""
+    index: int = 0
+    # The place to which a run goes on from here: the number of all steps for none.
+    behind: int = 0
+
+    def is_action(self) -> bool:
+        """Whether it does something else than mail."""
+        return self.emit is not None or bool(self.end_topic)
 
 
 @dataclasses.dataclass(slots=True)
@@ -202,6 +217,8 @@ class Measure:
     asked_for: bool
     steps: list[Step]
     root: str = ""
+    sender: str = ""
+    in_holdout: bool = False
 
     def mail_ids(self) -> list[str]:
         """The ids of its mails."""
@@ -227,6 +244,12 @@ class Playbook:
         self.double = {
             name: bool((topic or {}).get("double_opt_in")) for name, topic in spec.get("topics", {}).items()
         }
+        self.moments = {name: Moment(moment) for name, moment in spec.get("moments", {}).items()}
+        self.calendars = {
+            name: Calendar(calendar, self.moments) for name, calendar in spec.get("calendars", {}).items()
+        }
+        self.owners: dict[str, dict[str, Any]] = spec.get("owners", {})
+        self.tables: dict[str, dict[str, Any]] = spec.get("tables", {})
         self.compiled: dict[str, Events] = {}
         self.wheres: dict[Any, Condition] = {}
         self.facts: dict[str, dict[str, Any]] = {}
@@ -237,6 +260,11 @@ class Playbook:
             for name, fact in self.facts.items()
             if "count" in fact and "within" in fact
         }
+        everybody = {"track", "stage", "locale", "zone"}
+        self.names = Names(
+            self.windows, spec.get("segments", {}), self.tables, frozenset({*self.facts, *everybody})
+        )
+        self.looked_up = {name: compile_table(name, self.names) for name in self.tables}
         self.conversion = spec["conversion"]
         self.stages = {
             track: [(name, self.condition(stage["when"])) for name, stage in stages.items()]
@@ -263,7 +291,7 @@ class Playbook:
 
     def condition(self, text: Any) -> Condition:
         """Compile a condition over the facts."""
-        return compile_condition(text, self.windows)
+        return compile_condition(text, self.names)
 
     def events(self, of: Any) -> Events:
         """Named events; each way of naming them is compiled once."""
@@ -307,6 +335,7 @@ class Playbook:
         kind.within = spec.get("within", "")
         for event, how in spec.get("reversed_by", {}).items():
             kind.reversed_by[event] = ("", "") if how == "full" else (how["amount"], how.get("key", ""))
+        kind.restored_by = frozenset(as_list(spec.get("restored_by")))
         if "lines" in spec:
             kind.lines = self.read_lines(spec["lines"])
         if "due" in spec:
@@ -389,7 +418,8 @@ class Playbook:
         trigger = spec["trigger"]
         once = self.read_once(spec, trigger)
         quiet = isinstance(trigger, dict) and "quiet" in trigger
-        entity = spec.get("entity") or (trigger["entity"] if quiet else "")
+        dated = self.dated_kind(trigger)
+        entity = spec.get("entity") or (trigger["entity"] if quiet else dated)
         valid_for = seconds(spec.get("valid_for", "3d"))
         return Measure(
             path=path,
@@ -406,7 +436,7 @@ class Playbook:
             again_after=seconds(once["again_after"]) if "again_after" in once else None,
             again_on=frozenset(once.get("again_on", [])),
             entity=entity,
-            while_open=spec.get("while", "open" if quiet else "any") == "open",
+            while_open=spec.get("while", "open" if quiet or dated else "any") == "open",
             exits=[self.read_exit(result) for result in spec.get("exit", [])],
             let=spec.get("let", {}),
             objects=spec.get("objects", {}),
@@ -418,18 +448,25 @@ class Playbook:
             series=bool(spec.get("series")),
             holdable=spec.get("holdable", True),
             asked_for=bool(spec.get("asked_for")),
-            steps=self.read_steps(spec["steps"], valid_for),
+            steps=StepReader(self, valid_for).read(spec["steps"]),
             root=as_list(spec.get("was", path))[0],
+            sender=spec.get("sender", ""),
+            in_holdout="holdout" in spec,
         )
 
-    @staticmethod
-    def read_once(spec: dict[str, Any], trigger: Any) -> dict[str, Any]:
+    def dated_kind(self, trigger: Any) -> str:
+        """The kind of entity whose date is the trigger, if one is."""
+        first, _, field = str(trigger.get("date", "") if isinstance(trigger, dict) else "").partition(".")
+        return first if field and first in self.kinds else ""
+
+    def read_once(self, spec: dict[str, Any], trigger: Any) -> dict[str, Any]:
         """How often, as a mapping with `per`."""
         once = spec.get("once")
         if isinstance(once, str):
             return {"per": once.removeprefix("per ").strip()}
         quiet = isinstance(trigger, dict) and "quiet" in trigger
-        return {"per": "entity" if quiet else "contact", **(once or {})}
+        by_day = self.dated_kind(trigger) or (isinstance(trigger, dict) and "moment" in trigger)
+        return {"per": "entity" if quiet else "occasion" if by_day else "contact", **(once or {})}
 
     def read_exit(self, spec: Any) -> Exit:
         """One exit."""
@@ -440,27 +477,60 @@ class Playbook:
             return Exit(None, self.condition(spec["when"]), "", reason)
         return Exit(Events(spec["event"]), None, spec.get("key", ""), reason)
 
-    def read_steps(self, specs: list[dict[str, Any]], valid_for: int) -> list[Step]:
-        """The steps in order."""
-        steps: list[Step] = []
-        waits = 0
-        for spec in specs:
-            wait = spec.get("wait")
-            if "wait" in spec:
-                waits += 1
-            send_at = spec.get("send_at", "now")
-            step = Step(
-                id=(as_list(spec["was"])[0] if "was" in spec else spec.get("id"))
-                or spec.get("mail")
-                or f"wait{waits}",
-                mail=spec.get("mail", ""),
-                when=self.condition(spec["when"]) if "when" in spec else None,
-                slot=None if send_at == "now" else Slot(send_at),
-                valid_for=seconds(spec["valid_for"]) if "valid_for" in spec else valid_for,
-                send_if=self.condition(spec["send_if"]) if "send_if" in spec else None,
-                wait=wait,
-            )
-            if isinstance(wait, dict) and "for" in wait:
-                step.wait_for = Events(wait["for"])
-            steps.append(step)
-        return steps
+
+class StepReader:
+    """Reads the steps of a measure, those of branches too, in the order of the file."""
+
+    def __init__(self, book: Playbook, valid_for: int) -> None:
+        self.book = book
+        self.valid_for = valid_for
+        self.counts: dict[str, int] = {}
+        self.flat: list[Step] = []
+
+    def read(self, specs: list[dict[str, Any]]) -> list[Step]:
+        """All steps; each knows its place and the one behind it."""
+        steps = self.list_of(specs)
+        self.link(steps, len(self.flat))
+        return self.flat
+
+    def list_of(self, specs: list[dict[str, Any]]) -> list[Step]:
+        """One list of steps."""
+        return [self.step(spec) for spec in specs]
+
+    def step(self, spec: dict[str, Any]) -> Step:
+        """One step."""
+        kind = next(word for word in ("mail", "wait", "branch", "emit", "end_topic") if word in spec)
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        wait, send_at, condition = spec.get("wait"), spec.get("send_at", "now"), self.book.condition
+        step = Step(
+            id=(as_list(spec["was"])[0] if "was" in spec else spec.get("id"))
+            or spec.get("mail")
+            or f"{kind}{self.counts[kind]}",
+            mail=spec.get("mail", ""),
+            when=condition(spec["when"]) if "when" in spec else None,
+            slot=None if send_at == "now" else Slot(send_at),
+            valid_for=seconds(spec["valid_for"]) if "valid_for" in spec else self.valid_for,
+            send_if=condition(spec["send_if"]) if "send_if" in spec else None,
+            wait=wait,
+            emit=spec.get("emit"),
+            end_topic=spec.get("end_topic", ""),
+            index=len(self.flat),
+        )
+        self.flat.append(step)
+        if isinstance(wait, dict) and "for" in wait:
+            step.wait_for = Events(wait["for"])
+        if isinstance(wait, str) and wait.startswith("table("):
+            step.table = self.book.looked_up[wait.removeprefix("table(").removesuffix(")")]
+        for case in spec.get("branch", ()):
+            when = condition(case["when"]) if "when" in case else None
+            step.cases.append((when, self.list_of(case["else"] if when is None else case["steps"])))
+        return step
+
+    def link(self, steps: list[Step], behind: int) -> None:
+        """Tell each step of a list the place behind it."""
+        if not steps:
+            return
+        for step, following in zip(steps, [*(step.index for step in steps[1:]), behind], strict=True):
+            step.behind = following
+            for _, inside in step.cases:
+                self.link(inside, following)

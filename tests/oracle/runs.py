@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from . import clock
+from .calendars import Calendar
 from .entities import Thing
 from .guard import Guard
 from .person import Known, Moments, offset_of
-from .rules import Event, Measure, Playbook
+from .rules import Event, Measure, Playbook, Step
 from .state import Mail, Run
-from .values import NEVER, key_of, typed
+from .values import NEVER, iso, key_of, typed
 
 CALENDAR = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d"}
 
@@ -37,6 +38,7 @@ class Running(Known):
         thing: Thing | None = None,
         request: Event | None = None,
         milestone_key: str = "",
+        day: str = "",
     ) -> None:
         """Start a run unless something says no."""
         entity_key = thing.key if thing else self.entity_key(measure, event)
@@ -44,6 +46,9 @@ class Running(Known):
         if self.refusal(measure, run, now, evidence):
             return
         key = self.key_for(measure, event, thing, now)
+        if measure.per == "occasion" and day:
+            key = f"{thing.key}@{day}" if thing else day
+        run.day = day if thing else ""
         if key is None:
             key = milestone_key or None
         if key is None or not self.allowed(measure, key, event, now):
@@ -60,7 +65,11 @@ class Running(Known):
 
     def begin(self, run: Run, now: int) -> None:
         """Begin a run, or let it wait for its turn."""
-        run.pending = run.measure.series and any(other.measure.series for other in self.active)
+        run.in_holdout = run.measure.in_holdout and self.is_in_holdout(run.measure)
+        run.pending = run.measure.series and any(
+            other.measure.series and not other.in_holdout for other in self.active
+        )
+        self.runs_changed = True
         run.entered = now
         self.runs.append(run)
         self.active.append(run)
@@ -108,7 +117,20 @@ class Running(Known):
         if any(run.active() for run in same):
             return False
         last = max(run.started for run in same)
-        return measure.again_after is not None and now - last >= measure.again_after
+        if measure.again_after is not None and now - last >= measure.again_after:
+            return True
+        return event is not None and self.reversed_again(measure, event, last)
+
+    def reversed_again(self, measure: Measure, event: Event, last: int) -> bool:
+        """Whether an event reverses an entity once more that was restored since the last run began."""
+        thing = self.things.get(measure.entity, {}).get(self.entity_key(measure, event) or "")
+        if thing is None or not thing.reversed or not self.reverses(measure, event):
+            return False
+        return last < thing.restored_at <= event.occurred
+
+    def is_in_holdout(self, measure: Measure) -> bool:
+        """Whether the hash of the measure and the person, which the page does not tell, keeps the person without it."""
+        return (self.name, measure.root) in self.in_holdout
 
     def key_for(self, measure: Measure, event: Event | None, thing: Thing | None, now: int) -> str | None:
         """The key of a run; None where the trigger carries none."""
@@ -141,6 +163,7 @@ class Running(Known):
             self.settle(mail, "cancelled", reason, now)
         if run.active():
             run.ended, run.reason = True, reason
+            self.runs_changed = True
             self.active = [other for other in self.active if other is not run]
 
     def settle(self, mail: Mail, status: str, reason: str, now: int) -> None:
@@ -241,6 +264,10 @@ class Running(Known):
         new.let = dict(run.let)
         new.heir_of = run
         new.request = run.request if target.asked_for else None
+        new.in_holdout = run.in_holdout
+        new.outcomes = dict(run.outcomes)
+        new.day = run.day
+        self.runs_changed = True
         new.decided = set(run.decided)
         if step is not None and mail is not None:
             new.decided.discard(step.id)
@@ -261,7 +288,7 @@ class Running(Known):
                 continue
             if step.wait_for is not None:
                 if step.wait_for.match(event) and self.about(run, step.wait.get("key", ""), event):
-                    self.go_on(run, now)
+                    self.go_on(run, now, "event")
             elif isinstance(step.wait, dict) and "date" in step.wait:
                 self.look_up(run, now)
             elif isinstance(step.wait, dict) and self.zone is not zone_before:
@@ -278,11 +305,18 @@ class Running(Known):
         elif run.until <= now:
             self.go_on(run, now)
 
-    def go_on(self, run: Run, now: int) -> None:
+    def go_on(self, run: Run, now: int, outcome: str = "timeout", reason: str = "") -> None:
         """Leave the step at which a run stands."""
-        run.index += 1
         run.mail = None
+        self.pass_step(run, outcome, reason)
         self.enter(run, now)
+
+    def pass_step(self, run: Run, outcome: str = "", reason: str = "") -> None:
+        """Go to the place behind a step, and note how it ended."""
+        step = run.measure.steps[run.index]
+        if outcome:
+            run.outcomes[step.id] = (outcome, reason)
+        run.index = step.behind
 
     def enter(self, run: Run, now: int, since: int | None = None) -> None:
         """Go through the steps at once until one holds the run."""
@@ -291,28 +325,83 @@ class Running(Known):
             run.entered = now if since is None else since
             since = None
             run.until = None
-            passed_over = step.when is not None and not step.when.yes(self.view(now, run))
-            if passed_over or (step.mail and run.heir_of and step.id in run.decided):
-                run.index += 1
+            if step.when is not None and not step.when.yes(self.view(now, run)):
+                self.pass_step(run, "skipped" if step.mail or step.wait is not None else "", "when")
+            elif run.heir_of and step.id in run.decided and step.wait is None:
+                self.pass_step(run)
+            elif step.cases:
+                run.index = self.case_of(run, step, now)
+            elif step.is_action():
+                self.act_for(run, step)
+                self.pass_step(run)
             elif step.mail:
                 self.decide(run, now)
                 return
-            else:
-                run.until = self.wait_until(run)
-                if step.wait_for is None and run.until is None:
-                    self.end(run, "date_unknown", now)
-                elif run.until is not None and run.until > now:
-                    return
-                else:
-                    run.index += 1
+            elif self.is_held(run, step, now):
+                return
         if run.active():
             run.done = True
+            self.runs_changed = True
             self.active = [other for other in self.active if other is not run]
+
+    def is_held(self, run: Run, step: Step, now: int) -> bool:
+        """Whether a wait holds the run, or stops it because its date is unknown."""
+        run.until = self.wait_until(run)
+        if step.wait_for is None and run.until is None:
+            self.end(run, "date_unknown", now)
+            return True
+        if run.until is not None and run.until > now:
+            return True
+        self.pass_step(run, "timeout")
+        return False
+
+    def case_of(self, run: Run, step: Step, now: int) -> int:
+        """Where a branch leads: the first step of the first case that is yes, else of `else`, else behind it."""
+        for when, inside in step.cases:
+            if when is None or when.yes(self.view(now, run)):
+                return inside[0].index if inside else step.behind
+        return step.behind
+
+    def act_for(self, run: Run, step: Step) -> None:
+        """Carry out an action: the event that it hands in is applied after what is being applied now."""
+        run.decided.add(step.id)
+        if run.in_holdout or self.in_history:
+            return
+        if step.emit is None:
+            self.emitted.append(("Consent Withdrawn", {"topic": step.end_topic}))
+            return
+        properties = {
+            name: self.property_of(run, value) for name, value in step.emit.get("properties", {}).items()
+        }
+        known = {name: value for name, value in properties.items() if value is not None}
+        self.emitted.append((step.emit["event"], known))
+
+    def property_of(self, run: Run, value: Any) -> Any:
+        """The value of a property that an action hands in."""
+        if not isinstance(value, str):
+            return value
+        first, _, field = value.partition(".")
+        if value == "run_id":
+            line = run
+            while line.heir_of is not None:
+                line = line.heir_of
+            return f"{line.measure.root}:{line.key}"
+        if value in run.let:
+            return iso(run.let[value]) if isinstance(run.let[value], int) else run.let[value]
+        if field and first == "contact":
+            return self.facts.get(field)
+        if field and first in {"entity", "event"}:
+            thing = self.thing_of(run)
+            source = (thing.fields if thing else {}) if first == "entity" else run.event_properties()
+            return source.get(field)
+        return value
 
     def wait_until(self, run: Run) -> int | None:
         """When a wait is over."""
         step = run.step()
         wait: Any = step.wait if step else None
+        if step is not None and step.table is not None:
+            return run.entered + int(step.table(self.view(run.entered, run)))
         if isinstance(wait, str):
             return run.entered + clock.seconds(wait)
         if "for" in wait:
@@ -320,7 +409,23 @@ class Running(Known):
         if "until" in wait:
             least = run.entered + clock.seconds(wait.get("at_least", "0s"))
             return clock.Slot(wait["until"]).next(self.zone, least)
+        if "moment" in wait:
+            time = clock.time_of_day(wait.get("local_time", "00:00"))
+            return self.book.moments[wait["moment"]].next(self.zone, run.entered, time)
+        if "business" in wait:
+            calendar = self.calendar_of(run, wait.get("of"))
+            return calendar.after(run.entered, wait["business"]) if calendar else None
         return self.date_of(run, wait)
+
+    def calendar_of(self, run: Run, of: str | None) -> Calendar | None:
+        """The calendar of an owner: the one named, or the one whose key or address a fact names."""
+        named: Any = of or run.measure.sender
+        if named.startswith("contact."):
+            named = self.facts.get(named.removeprefix("contact."))
+        for name, owner in self.book.owners.items():
+            if named in {name, owner["address"]}:
+                return self.book.calendars.get(owner.get("calendar", ""))
+        return None
 
     def date_of(self, run: Run, wait: dict[str, Any]) -> int | None:
         """The instant of a wait for a date."""
@@ -352,16 +457,20 @@ class Running(Known):
         run.mail = mail
         self.mails.append(mail)
         self.waiting.append(mail)
-        if run.index == len(run.measure.steps) - 1 and not run.measure.handover:
+        if step.behind == len(run.measure.steps) and not run.measure.handover:
             run.done = True
+            self.runs_changed = True
             self.active = [other for other in self.active if other is not run]
 
     def next_series(self, now: int) -> None:
         """A series that waits for its turn begins when no other is active."""
         if not self.book.has_series:
             return
-        series = [run for run in self.active if run.measure.series]
-        if series and all(run.pending for run in series):
-            first = min(series, key=lambda run: run.created)
+        while True:
+            series = [run for run in self.active if run.measure.series]
+            waiting = [run for run in series if run.pending]
+            if not waiting or any(not (run.pending or run.in_holdout) for run in series):
+                return
+            first = min(waiting, key=lambda run: run.created)
             first.pending = False
             self.enter(first, now)

@@ -32,6 +32,11 @@ class Run:
     heir_of: "Run | None" = None
     request: Event | None = None
     number: int = 1
+    # The local day of the entity's date that it is about.
+    day: str = ""
+    in_holdout: bool = False
+    # How steps ended, and why.
+    outcomes: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
 
     @property
     def value(self) -> str:
@@ -42,6 +47,10 @@ class Run:
     def line(self) -> int:
         """The run that a cap counts: itself, or the run of which it is the heir."""
         return self.heir_of.line if self.heir_of else id(self)
+
+    def event_properties(self) -> dict[str, Any]:
+        """The properties of the event that started it."""
+        return self.event.properties if self.event else {}
 
     def active(self) -> bool:
         """Whether it stands at a step."""
@@ -86,7 +95,7 @@ def consent_of(book: Playbook, history: History, topic: str, merged: tuple[int, 
         )
         for name in WORDS
         for event in history.get(name, ())
-        if speaks_of(book, event, topic) and (merged is None or event.occurred > merged[0])
+        if speaks_of(book, event, topic) and (merged is None or event.occurred >= merged[0])
     ]
     state = merged[1] if merged else "none"
     for _, strictness, word, is_hint in sorted(words):

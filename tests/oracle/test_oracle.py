@@ -12,7 +12,7 @@ from nurture.database.engine import Database
 from nurture.domain import timing
 from nurture.domain.instant import HOUR
 from nurture.domain.journey import advance, steps
-from tests.oracle.compare import Mail, by_person
+from tests.oracle.compare import Mail, by_person, in_holdout
 from tests.oracle.engine import play_engine
 from tests.oracle.generate_history import make_history
 from tests.oracle.generate_playbook import write_playbook
@@ -33,7 +33,7 @@ def both(database: Database, folder: Path, seed: int, people: int) -> tuple[Any,
     mails, _ = play_engine(database, folder, history)
     sides = (
         by_person([mail for mail in side if mail["at"] < history["until"]])
-        for side in (mails, simulate(folder, history))
+        for side in (mails, simulate(folder, history, in_holdout(mails)))
     )
     engine, oracle = sides
     return engine, oracle, history

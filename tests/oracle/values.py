@@ -14,7 +14,7 @@ LARGEST = 2**53
 DAY = 86400
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY, "w": 7 * DAY}
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-TRUSTED = frozenset({"server", "shop"})
+TRUSTED = frozenset({"server", "shop", "measure"})
 
 
 def seconds(text: str) -> int:

@@ -1,7 +1,7 @@
 """Folding an event into the entities that it opens, updates, closes, reverses or restores."""
 
 from bisect import insort
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from nurture.domain.contact import Contact
@@ -117,16 +117,27 @@ def _update(entity: Entity, event: Event, kind: EntityKind, *, counts: bool) -> 
     # A dropped entity keeps no lines: what they add to facts is kept instead. A cart may be filled anew.
     if rule is not None and (entity.shares is None or rule.may_shrink):
         update_lines(entity, event, kind, replaces=not counts or not kind.counts_from)
-    is_line, stamp = rule is not None and is_line_event(event, rule), (at, event.message_id)
-    for name, value in event.properties.items():
-        if is_line and name not in kind.keys and name not in kind.parent_keys and name != "currency":
-            continue
-        if rule is not None and name == rule.source:
-            continue
+    stamp = (at, event.message_id)
+    for name in _own_fields(event, kind):
         if len(entity.stamps) >= _FIELDS_MAX and name not in entity.stamps:
             continue
         if stamp > entity.stamps.get(name, NO_STAMP):
-            entity.fields[name], entity.stamps[name] = value, stamp
+            entity.fields[name], entity.stamps[name] = event.properties[name], stamp
+
+
+def _own_fields(event: Event, kind: EntityKind) -> Iterator[str]:
+    """Yield the properties that are fields of the entity: of an event about one line only its keys and the currency."""
+    rule = kind.lines
+    is_line = rule is not None and is_line_event(event, rule)
+    for name in event.properties:
+        if name == "currency":
+            # One that names none leaves the one that was told.
+            if currency_in(event.properties):
+                yield name
+        elif is_line and name not in kind.keys and name not in kind.parent_keys:
+            continue
+        elif rule is None or name != rule.source:
+            yield name
 
 
 def _update_worth(entity: Entity, event: Event, kind: EntityKind) -> None:

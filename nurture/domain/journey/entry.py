@@ -226,6 +226,13 @@ def _refusal(work: Work, measure: Measure, firing: Firing) -> tuple[str, str] | 
     return None
 
 
+def is_free(work: Work, measure: Measure, at: Instant) -> bool:
+    """Tell whether `once` allows a run that the measure's condition would start now."""
+    firing = Firing(at=at, occurred_at=at, event="condition")
+    value = _once_value(work, measure, firing)
+    return value is not None and _run_key(work, measure, firing, value)[0] is not None
+
+
 def _once_value(work: Work, measure: Measure, firing: Firing) -> str | None:
     """Return the value that a run is to be the only one of, by `once.per`; None when the trigger carries none."""
     if firing.is_single_request:

@@ -144,6 +144,8 @@ def _join_trigger_state(mine: Memory, theirs: Memory) -> None:
         my_hash, my_answer = mine.answers.get(measure, (rules_hash, answer))
         # A condition that was true for either contact does not start its measure again.
         mine.answers[measure] = my_hash, my_answer or answer
+    for measure, at in theirs.past_answers.items():
+        mine.past_answers[measure] = max(mine.past_answers.get(measure, at), at)
     _take_latest(mine.run_starts, theirs.run_starts)
     _take_latest(mine.silences, theirs.silences)
 

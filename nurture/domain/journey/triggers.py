@@ -7,9 +7,9 @@ from nurture.domain.consent.events import ConsentStart
 from nurture.domain.contact import MilestoneReached, Transition
 from nurture.domain.event import IMPORTED, Event
 from nurture.domain.event_filter import holds_for
-from nurture.domain.instant import Instant
+from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey.entity_dates import name_occasion, take_past_dates
-from nurture.domain.journey.entry import Firing, enter_measure, firing_of
+from nurture.domain.journey.entry import Firing, enter_measure, firing_of, is_free
 from nurture.domain.journey.moments import next_moment
 from nurture.domain.journey.next_alarm import fits_contact, next_date, pending_silences, re_entry_at
 from nurture.domain.journey.object_watches import is_for_audience, lists_of
@@ -35,7 +35,7 @@ def take_baseline(work: Work, at: Instant, *, is_new: bool) -> None:
     for measure in work.index.conditions:
         if memory.answers.get(measure.root, _NO_ANSWER)[0] != measure.rules_hash:
             answer = not starts_empty and _answers_yes(work, measure, at)
-            memory.answers[measure.root] = measure.rules_hash, answer
+            _take_answer(work, measure, at, answer=answer)
     for measure, trigger in work.index.quiet:
         if measure.root not in memory.answers:
             memory.answers[measure.root] = measure.rules_hash, False
@@ -57,8 +57,7 @@ def take_baseline_after_import(work: Work, at: Instant, conditions: Sequence[Mea
     """
     memory = work.contact.memory
     for measure in conditions:
-        answer = _answers_yes(work, measure, at)
-        memory.answers[measure.root] = measure.rules_hash, answer
+        _take_answer(work, measure, at, answer=_answers_yes(work, measure, at))
     work.is_judged = True
     work.alarm_may_change(())
     for measure, trigger in work.index.quiet:
@@ -66,6 +65,13 @@ def take_baseline_after_import(work: Work, at: Instant, conditions: Sequence[Mea
         silences.update({key: touched_at for key, touched_at, _ in pending_silences(work, measure, trigger)})
     for measure, on_date in work.index.entity_dates:
         take_past_dates(work, measure, on_date, at)
+
+
+def _take_answer(work: Work, measure: Measure, at: Instant, *, answer: bool) -> None:
+    """Take an answer as the past, and with it the start that it would allow now by re-entry."""
+    work.contact.memory.answers[measure.root] = measure.rules_hash, answer
+    if answer and _may_enter_again(work, measure, at) and is_free(work, measure, at):
+        work.contact.memory.past_answers[measure.root] = at
 
 
 def start_by_event(work: Work, event: Event, at: Instant) -> None:
@@ -201,7 +207,8 @@ def _next_slot(work: Work, trigger: OnSchedule, at: Instant) -> Instant:
 
 def _may_enter_again(work: Work, measure: Measure, at: Instant) -> bool:
     again_at = re_entry_at(work, measure)
-    return again_at is not None and at >= again_at
+    past = work.contact.memory.past_answers.get(measure.root, NEVER)
+    return again_at is not None and past < again_at <= at
 
 
 def single_request_id(request: str) -> str:

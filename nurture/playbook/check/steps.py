@@ -130,7 +130,7 @@ def is_never(condition: Condition) -> bool:
 
 def _constant_answer(condition: Condition) -> Truth | None:
     """Return the answer of a condition that reads nothing of a contact; None for any other."""
-    if condition.terms or condition.events or condition.moving:
+    if condition.terms or condition.events or condition.moving or condition.measures:
         return None
     return condition.truth(Reading(facts={}, now=0))
 

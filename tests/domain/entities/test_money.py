@@ -109,3 +109,9 @@ def test_a_dropped_order_is_refunded_in_the_currency_of_its_fields() -> None:
     events = [order("A", 10), currency, order("B", 10, HOUR), *refunds]
     assert after(*events[:4], playbook=few).facts["orders"] == 2
     assert after(*events, playbook=few).facts["orders"] == 1
+
+
+def test_a_currency_that_is_null_leaves_the_one_that_was_told() -> None:
+    update = happened("Order Updated", DAY, order_id="A", revenue=12, currency=None)
+    for events in permutations([order("A", 10, currency="CNY"), update]):
+        assert after(*events, playbook=BOTH).facts["spent.CNY"] == 1200

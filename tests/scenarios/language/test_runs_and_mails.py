@@ -144,3 +144,9 @@ def test_sql_asks_the_same_of_runs_and_mails(database: Database) -> None:
         (f'known(last_sent("{COUPON}")) and last_sent("{COUPON}") > last("Order Completed")', 1),
     ):
         assert audience.count(world.services, expression)["yes"] == people, expression
+
+
+@pytest.mark.parametrize("negated", ["", "not "])
+def test_an_audience_may_ask_for_a_run_alone(negated: str) -> None:
+    """The answer depends on the person, though it reads no fact."""
+    build(with_audience(COUPON, f"""'{negated}in_measure("{VISIT}")'"""))
