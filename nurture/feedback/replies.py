@@ -293,9 +293,9 @@ def check_cases(
     """Close cases whose `Support Case Closed` came from elsewhere, and escalate overdue ones by mail, once each."""
     counts = Counts(closed=_close_cases(connection, limit=limit))
     events: list[NewEvent] = []
-    if not (settings.escalate_to or settings.playbook.owners):
-        return counts
-    for row in reply_queries.lock_overdue_cases(connection, now=now, limit=limit):
+    # Without an address of the installation only owners have somebody who is told.
+    only = not settings.escalate_to
+    for row in reply_queries.lock_overdue_cases(connection, now=now, limit=limit, of_measures_only=only):
         reply_queries.update_case(connection, row.id, escalated_at=now)
         contact = reply_queries.lock_living(connection, row.contact_id)
         case = Case(contact, row.id, row.message_id, row.due_at, owner=row.owner)

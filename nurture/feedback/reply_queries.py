@@ -170,11 +170,17 @@ def update_case(connection: sa.Connection, number: int, **values: Any) -> None:
 
 
 def lock_overdue_cases(
-    connection: sa.Connection, *, now: Instant, limit: int, is_legal: bool = False
+    connection: sa.Connection,
+    *,
+    now: Instant,
+    limit: int,
+    is_legal: bool = False,
+    of_measures_only: bool = False,
 ) -> list[sa.Row[Any]]:
     """Lock and return unanswered cases that are past due and not escalated yet.
 
-    is_legal: those of a request by law; otherwise those of replies and answers.
+    is_legal: those of a request by law; otherwise those of replies, answers and measures. of_measures_only: only
+    those that measures opened.
     """
     statement = (
         sa.select(dialogues)
@@ -184,6 +190,7 @@ def lock_overdue_cases(
             dialogues.c.escalated_at.is_(None),
             dialogues.c.due_at <= now,
             dialogues.c.kind.not_in(OF_PEOPLE) if is_legal else dialogues.c.kind.in_(OF_PEOPLE),
+            dialogues.c.action_id.is_not(None) if of_measures_only else sa.true(),
         )
         .order_by(dialogues.c.due_at)
         .limit(limit)
