@@ -58,8 +58,13 @@ class Faults:
 
     def warn(self, document: "Document", loc: "Loc", what: str, change: str) -> None:
         """Add a warning at a place inside a document, unless that place is marked as broken."""
-        warning = Fault(document.path, document.line(loc), what, change, is_warning=True)
-        if not self.is_broken(document.path, loc) and warning not in self._warnings:
+        if not self.is_broken(document.path, loc):
+            self.add_warning(document.path, document.line(loc), what, change)
+
+    def add_warning(self, path: str, line: int, what: str, change: str) -> None:
+        """Add a warning at a line of a file."""
+        warning = Fault(path, line, what, change, is_warning=True)
+        if warning not in self._warnings:
             self._warnings.append(warning)
 
     def mark_broken(self, path: str, loc: "Loc") -> None:

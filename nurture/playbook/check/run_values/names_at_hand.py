@@ -64,7 +64,7 @@ def _check_lets_of_events(check: MeasureCheck) -> None:
 
 
 def _check_sample(check: MeasureCheck) -> None:
-    """Check that the sample gives no values that no mail of the measure has: with them every template renders."""
+    """Warn of values in the sample that no mail of the measure has: with them a template renders that never will."""
     path = check.draft.folder.file(SAMPLE)
     text = check.draft.folder.files.get(SAMPLE)
     if text is None or check.faults.is_broken(path, ()):
@@ -74,5 +74,5 @@ def _check_sample(check: MeasureCheck) -> None:
     for name, reason, is_known in missing:
         if sample.get(name) and not is_known:
             line = text.count("\n", 0, max(text.find(f'"{name}"'), 0)) + 1
-            change = "remove it there, and read something else in the mails"
-            check.faults.add(path, line, f"`{name}` in the sample, but {reason}", change)
+            change = "remove it there, so that the check finds mails that read it"
+            check.faults.add_warning(path, line, f"`{name}` in the sample, but {reason}", change)
