@@ -350,6 +350,8 @@ def talk(story: Story) -> None:
 def watch(story: Story) -> None:
     """Somebody waits for a product."""
     product = story.draw.pick(PRODUCTS)
+    if story.draw.share(50):
+        story.tell("Product Viewed", {"product_id": product})
     story.tell("Back In Stock Requested", {"product_id": product})
     if story.draw.share(25):
         story.later(600, 3000)

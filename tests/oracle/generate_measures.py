@@ -150,7 +150,14 @@ def exits(draw: Draw) -> list[Any]:
 
 def finish(draw: Draw, spec: Spec, *, mails: int | None = None) -> Spec:
     """Add exits and steps."""
-    result = exits(draw)
+    trigger = spec["trigger"]
+    started_by = trigger.get("event") if isinstance(trigger, dict) else None
+    # The check refuses an exit by the event that starts the run.
+    result = [
+        entry
+        for entry in exits(draw)
+        if started_by is None or (entry if isinstance(entry, str) else entry.get("event")) != started_by
+    ]
     if result:
         spec["exit"] = result
     spec["steps"] = steps(draw, mails)
@@ -306,6 +313,17 @@ def on_object(draw: Draw) -> dict[str, Spec]:
     return {path: spec}
 
 
+def on_watchers(draw: Draw) -> dict[str, Spec]:
+    """A product that is back, for people on lists with names."""
+    path, _ = place(draw, "on_watchers")
+    watchers = draw.pick([["looked"], ["asked"], ["asked", "looked"]])
+    spec = base(draw, {"object": "product", "event": ["Product Back In Stock"], "watchers": watchers})
+    if draw.share(60):
+        spec["once"] = draw.pick(["per event", {"per": "product_id", "again_after": "2d"}])
+    spec["steps"] = steps(draw)
+    return {path: spec}
+
+
 def appointment_steps(draw: Draw, rename: bool) -> list[Spec]:
     """A confirmation, a wait for the date, a reminder."""
     until: Spec = {"date": "entity.starts_at", "offset": draw.pick(["-1d", "-2h"])}
@@ -457,7 +475,7 @@ MODERN_AUDIENCES = [
     "pieces >= 3",
     "days_since(lapsed_at) < 0",
     "order.ever >= 2 and shipment.open == 0",
-    "supply.ever >= 2",
+    "shipment.ever >= 2",
     "order.open >= 1 and days_since(order.last_at) >= 0",
 ]
 
@@ -489,6 +507,9 @@ def asked_for(draw: Draw) -> dict[str, Spec]:
     if draw.share(50):
         spec["trigger"] = {"object": "product", "event": ["Product Back In Stock"]}
         spec["once"] = "per product_id"
+        if draw.share(50):
+            spec["trigger"]["watchers"] = ["asked"]
+            spec["once"] = "per event"
     spec["steps"] = steps(draw, 2)
     spec["steps"][-1].pop("when", None)
     return {path: spec}
@@ -518,6 +539,7 @@ MODERN: list[Callable[[Draw], dict[str, Spec]]] = [
     on_second_order,
     on_rhythm,
     on_modern_fact,
+    on_watchers,
     asked_for,
     coupon,
 ]

@@ -125,7 +125,7 @@ def playbook(draw: Draw, modern: bool) -> Spec:
             "surveys": {"double_opt_in": draw.share(50)},
         },
         "caps": caps(draw, modern),
-        "objects": objects(draw),
+        "objects": objects(draw, modern),
         "personas": {
             "home": {"event": "Article Read", "where": 'category == "beans"'},
             "office": "Quote Sent",
@@ -370,10 +370,18 @@ def caps(draw: Draw, modern: bool) -> Spec:
     return result
 
 
-def objects(draw: Draw) -> Spec:
+def objects(draw: Draw, modern: bool) -> Spec:
     """Products, and who watches them."""
+    lists: Spec = {
+        "asked": {"from": "Back In Stock Requested", "until": ["Watch Ended"], "asked_for": True},
+        "looked": {"from": ["Product Viewed"]},
+    }
+    for entry in lists.values():
+        entry["for"] = draw.pick(["1d", "20d"])
+    named = {"watchers": lists} if modern else {}
     return {
         "product": {
+            **named,
             "key": "product_id",
             "of": ["Product Stock Changed", "Product Back In Stock"],
             "watched_from": ["Back In Stock Requested"],

@@ -406,13 +406,31 @@ class Person(Running):
     def object_event(self, watched: Watched, event: Event, now: int) -> None:
         """An object's event that wakes who watches the object."""
         key = key_of(event.properties.get(watched.key)) or ""
-        watch = watched_by(watched, self.history, key, now, self.woken)
-        if watch is None:
-            return
-        for measure in self.book.measures:
-            about = is_object(measure) and measure.trigger["object"] == watched.name
-            if about and measure.trigger_events and measure.trigger_events.match(event):
-                self.start(measure, now, event.occurred, event=event, request=watch)
+        meant = [
+            measure
+            for measure in self.book.measures
+            if is_object(measure)
+            and measure.trigger["object"] == watched.name
+            and measure.trigger_events
+            and measure.trigger_events.match(event)
+        ]
+        titles = {title for measure in meant for title in measure.trigger.get("watchers", [])}
+        watches = {
+            title: watched_by(entry, self.history, key, now, self.woken)
+            for title, entry in {"": watched, **watched.lists}.items()
+            if title == "" or title in titles
+        }
+        for measure in meant:
+            mine = {title: watches[title] for title in measure.trigger.get("watchers", [""])}
+            asked = [watch for title, watch in mine.items() if watch and title not in self.standing(watched)]
+            if any(mine.values()):
+                request = asked[0] if asked else None
+                self.start(measure, now, event.occurred, event=event, request=request)
+
+    @staticmethod
+    def standing(watched: Watched) -> set[str]:
+        """The lists on which people stay when they were told."""
+        return {title for title, entry in watched.lists.items() if entry.standing}
 
 
 def staying(run: Run) -> tuple[bool, int, int, int]:

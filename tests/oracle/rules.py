@@ -145,6 +145,9 @@ class Watched:
     watched_until: frozenset[str]
     wakes: frozenset[str]
     watch_for: int
+    # Lists with names; each is a kind of its own, and only one that is asked for is answered.
+    lists: "dict[str, Watched]" = dataclasses.field(default_factory=dict)
+    standing: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -386,14 +389,29 @@ class Playbook:
     @staticmethod
     def read_object(name: str, spec: dict[str, Any]) -> Watched:
         """One kind of object."""
+        of, wakes = frozenset(as_list(spec["of"])), frozenset(spec.get("wakes", []))
+        lists = {
+            title: Watched(
+                f"{name}/{title}",
+                spec["key"],
+                of,
+                frozenset(as_list(entry["from"])),
+                frozenset(as_list(entry.get("until", []))),
+                wakes,
+                seconds(entry["for"]),
+                standing=not entry.get("asked_for"),
+            )
+            for title, entry in spec.get("watchers", {}).items()
+        }
         return Watched(
             name,
             spec["key"],
-            frozenset(as_list(spec["of"])),
+            of,
             frozenset(spec.get("watched_from", [])),
             frozenset(spec.get("watched_until", [])),
-            frozenset(spec.get("wakes", [])),
+            wakes,
             seconds(spec.get("watch_for", "180d")),
+            lists,
         )
 
     def read_measures(self) -> list[Measure]:

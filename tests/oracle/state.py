@@ -177,7 +177,8 @@ def watched_by(
     asked = [event for event in starts if event.occurred > over]
     if not asked or now - max(event.occurred for event in asked) > watched.watch_for:
         return None
-    woken[watched.name, key] = now
+    if not watched.standing:
+        woken[watched.name, key] = now
     return max(asked, key=lambda event: (not event.hint, event.rank))
 
 
