@@ -26,7 +26,9 @@ def with_list(rule: str, *, body: str = "", sample: object = None) -> dict[str, 
 
 def faults(files: dict[str, str], *, render: bool = False) -> list[str]:
     found = inspect(files, render=render)
-    return [*map(str, found.sorted()), *map(str, found.warnings)]
+    # Values of the sample that no mail reads are not the subject here.
+    warnings = [str(warning) for warning in found.warnings if "sample.json" not in str(warning)]
+    return [*map(str, found.sorted()), *warnings]
 
 
 def test_a_list_that_nothing_reads_is_worth_a_warning() -> None:
