@@ -7,10 +7,8 @@ from . import clock
 from .person import by_condition
 from .rules import Event, Measure, Milestone, Watched
 from .runs import Running
-from .state import Mail, Run, was_granted, watched_by
+from .state import Mail, Merged, Run, was_granted, watched_by
 from .values import NEVER, key_of
-
-STRICT = ["granted", "pending", "withdrawn"]
 
 
 class Person(Running):
@@ -267,10 +265,12 @@ class Person(Running):
     def take_over(self, other: "Person", now: int) -> None:
         """Two people turn out to be one: their histories, runs and mails are joined."""
         others = {id(mail) for mail in other.mails}
-        for topic in self.book.double:
-            states = [state for person in (self, other) if (state := person.consent(topic)) != "none"]
-            if states:
-                self.merged[topic] = (now, max(states, key=STRICT.index))
+        their_events = frozenset(
+            (event.source, event.message) for events in other.history.values() for event in events
+        )
+        self.parts.append(
+            Merged(now, {topic: other.consent(topic) for topic in self.book.double}, their_events)
+        )
         for result in other.history.values():
             for event in result:
                 self.remember(event)

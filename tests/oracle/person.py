@@ -10,7 +10,7 @@ from .conditions import View
 from .entities import ZERO, Thing, Things, cost
 from .folds import fold_facts
 from .rules import Event, Measure, Playbook
-from .state import Mail, Run, consent_of
+from .state import Mail, Merged, Run, consent_of
 from .values import NEVER, as_list, key_of, typed
 
 Moments = dict[int, list[tuple[dt.date, int]]]
@@ -44,7 +44,7 @@ class Known:
         self.track = "lead"
         self.stage = book.stages["lead"][0][0]
         self.woken: dict[tuple[str, str], int] = {}
-        self.merged: dict[str, tuple[int, str]] = {}
+        self.parts: list[Merged] = []
         self.answers: dict[str, bool] = {}
         # People and measures of which the engine's hash makes a run held back.
         self.in_holdout: frozenset[tuple[str, str]] = frozenset()
@@ -109,7 +109,7 @@ class Known:
 
     def consent(self, topic: str) -> str:
         """The state of a topic's consent."""
-        return consent_of(self.book, self.history, topic, self.merged.get(topic))
+        return consent_of(self.book, self.history, topic, self.parts)
 
     def remember(self, event: Event) -> None:
         """Put an event into the history by the instant at which it occurred."""

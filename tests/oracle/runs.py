@@ -53,6 +53,8 @@ class Running(Known):
             key = milestone_key or None
         if key is None or not self.allowed(measure, key, event, now):
             return
+        for other in [other for other in self.active if other.measure is measure and other.value == key]:
+            self.end(other, "superseded", now)
         run.number = 1 + max(
             (other.number for other in self.runs if other.measure is measure and other.value == key),
             default=0,
@@ -114,12 +116,11 @@ class Running(Known):
             return True
         if event is not None and event.name in measure.again_on:
             return True
-        if any(run.active() for run in same):
-            return False
         last = max(run.started for run in same)
-        if measure.again_after is not None and now - last >= measure.again_after:
+        if event is not None and self.reversed_again(measure, event, last):
             return True
-        return event is not None and self.reversed_again(measure, event, last)
+        is_free = not any(run.active() for run in same)
+        return is_free and measure.again_after is not None and now - last >= measure.again_after
 
     def reversed_again(self, measure: Measure, event: Event, last: int) -> bool:
         """Whether an event reverses an entity once more that was restored since the last run began."""

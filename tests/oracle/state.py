@@ -81,25 +81,40 @@ class Mail:
         return self.status == "waiting"
 
 
-def consent_of(book: Playbook, history: History, topic: str, merged: tuple[int, str] | None) -> str:
+@dataclasses.dataclass(slots=True)
+class Merged:
+    """Another person's part of the history, and the consent that it had when both turned out to be one."""
+
+    at: int
+    states: dict[str, str]
+    # The events that are this part's, by source and message.
+    events: frozenset[tuple[str, str]]
+
+
+def consent_of(book: Playbook, history: History, topic: str, parts: list[Merged]) -> str:
     """Granted, pending, withdrawn or none, by the newest word of the person; of one instant the stricter.
 
-    `merged` is the stricter state of two people who were merged, and since when it holds.
+    From a merge on the stricter of both parts holds; a later word that is older counts in the person's own part.
     """
-    words = [
+    others = frozenset(name for part in parts for name in part.events)
+    words: list[tuple[int, int, int, str, bool]] = [
         (
             event.occurred,
+            1,
             2 if name in WITHDRAWALS else 0 if grants(book, event, topic) else 1,
             name,
             event.hint,
         )
         for name in WORDS
         for event in history.get(name, ())
-        if speaks_of(book, event, topic) and (merged is None or event.occurred >= merged[0])
+        if speaks_of(book, event, topic) and (event.source, event.message) not in others
     ]
-    state = merged[1] if merged else "none"
-    for _, strictness, word, is_hint in sorted(words):
-        if word in WITHDRAWALS:
+    words += [(part.at, 0, 0, part.states.get(topic, "none"), False) for part in parts]
+    state = "none"
+    for _, is_word, strictness, word, is_hint in sorted(words):
+        if not is_word:
+            state = max(state, word, key=STRICT.index)
+        elif word in WITHDRAWALS:
             state = "withdrawn"
         elif strictness == 0:
             state = "granted"
@@ -108,6 +123,8 @@ def consent_of(book: Playbook, history: History, topic: str, merged: tuple[int, 
     return state
 
 
+#: The states of a consent, the strictest last; of two people who become one, nothing said is not stricter than a yes.
+STRICT = ("none", "granted", "pending", "withdrawn")
 WORDS = ("Topic Confirmed", "Consent Given", "Consent Withdrawn", "Unsubscribed")
 WITHDRAWALS = frozenset({"Consent Withdrawn", "Unsubscribed"})
 

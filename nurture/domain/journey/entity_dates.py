@@ -154,10 +154,12 @@ def _takes_part(measure: Measure, entity: Entity, kind: EntityKind) -> bool:
 
 
 def _has_moved(work: Work, trigger: OnEntityDate, entity_key: str, noted: Instant) -> bool:
-    """Tell whether the entity has a date now, on another day than the one that was acted upon."""
+    """Tell whether the entity's date is on another day than the one that was acted upon, or is known no more."""
     entity = work.contact.memory.entities.get(trigger.entity, {}).get(entity_key)
-    due = None if entity is None else _due_date(entity_key, entity, trigger, work.zone)
-    return due is not None and not _is_same_day(noted, due.date, trigger, work.zone)
+    if entity is None:
+        return False
+    due = _due_date(entity_key, entity, trigger, work.zone)
+    return due is None or not _is_same_day(noted, due.date, trigger, work.zone)
 
 
 def _is_same_day(first: Instant, second: Instant, trigger: OnEntityDate, zone: str) -> bool:

@@ -12,7 +12,7 @@ from nurture.domain.journey.advance import advance
 from nurture.domain.journey.entity_dates import describe_dates
 from nurture.domain.journey.refold import merge_states
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import Exit, MailStep, Measure, Once, OnEntityDate, WaitUntilDate
+from nurture.domain.measure import Exit, MailStep, Measure, Once, OnEntityDate, WaitFor, WaitUntilDate
 from nurture.domain.playbook import DueRule, EntityKind, LineRule, Playbook
 from tests.domain.build import DAY, ENTITIES, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, on
 
@@ -110,6 +110,19 @@ def test_a_date_that_moves_to_another_day_ends_the_run_and_is_another_occasion()
     assert [(c.reason, c.entity_key) for c in result.cancellations if c.run_key is None] == [
         ("date_moved", "c1")
     ]
+
+
+@pytest.mark.parametrize("gone", [None, "9999-12-31", "soon"])
+def test_a_date_that_is_taken_away_ends_the_run_and_its_mail(gone: str | None) -> None:
+    playbook = playbook_of(
+        notice(steps=(MailStep("notice", "notice"), WaitFor("w", DAY), MailStep("last", "last")))
+    )
+    begun = live(playbook, signed(), until=NOON + 8 * DAY)
+    unknown = an_event("Contract Renewed", NOON + 9 * DAY, contract_id="c1", renews_at=gone)
+    result = live(playbook, unknown, contact=begun.contact, until=NOON + 60 * DAY)
+    assert endings(result) == [("c1@2026-03-16", "date_moved")]
+    assert ("date_moved", "c1@2026-03-16") in [(c.reason, c.run_key) for c in result.cancellations]
+    assert notices(result) == []
 
 
 def test_a_date_that_moves_within_its_day_is_the_same_occasion() -> None:
