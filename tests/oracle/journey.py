@@ -52,16 +52,19 @@ class Person(Running):
     def dates_of_entities(self, now: int) -> None:
         """Dates of entities that have come; each counts once."""
         for due in [due for due in self.dated_ahead if due[3] <= now]:
-            measure, thing, day, moment = due
+            measure, thing, value, moment = due
             self.dated_ahead.remove(due)
-            self.dated.add((measure.path, thing.key, day))
-            self.start(measure, now, moment, thing=thing, day=day)
+            self.dated.add((measure.path, thing.key, value))
+            self.start(measure, now, moment, thing=thing, day=self.day_of(value), noted=value)
 
     def end_moved_dates(self, now: int) -> None:
         """Runs about the date of an entity that has moved to another day end."""
         for run in self.living():
             thing = self.thing_of(run)
-            if run.day and thing is not None and self.day_of(run.measure, thing) != run.day:
+            if run.noted is None or thing is None:
+                continue
+            value = self.date_in(run.measure, thing)
+            if value is None or not self.is_same_date(run.noted, value):
                 self.end(run, "date_moved", now)
 
     def hand_in(self, now: int) -> list[Event]:
@@ -205,9 +208,9 @@ class Person(Running):
                     self.past[measure.path] = event.arrived
         self.ringing |= {(measure.path, thing.key, thing.updated) for measure, thing, _ in self.silent}
         self.silent = []
-        for measure, thing, day, moment in self.dated_ahead:
+        for measure, thing, value, moment in self.dated_ahead:
             if moment <= event.arrived:
-                self.dated.add((measure.path, thing.key, day))
+                self.dated.add((measure.path, thing.key, value))
         self.dated_ahead = [due for due in self.dated_ahead if due[3] > event.arrived]
 
     def send_by_hand(self, event: Event, now: int) -> None:

@@ -53,8 +53,8 @@ class Known:
         self.handed_in = 0
         self.in_history = False
         self.runs_changed = False
-        # Dates of entities that are past: measure, key and local day.
-        self.dated: set[tuple[str, str, str]] = set()
+        # Dates of entities that have counted: measure, key and date.
+        self.dated: set[tuple[str, str, str | int]] = set()
         # When re-entry was open while an answer was taken as the past.
         self.past: dict[str, int] = {}
         self.runs: list[Run] = []
@@ -65,7 +65,7 @@ class Known:
         self.ringing: set[tuple[str, str, int]] = set()
         self.silent: list[tuple[Measure, Thing, int]] = []
         self.dates: list[tuple[Measure, int]] = []
-        self.dated_ahead: list[tuple[Measure, Thing, str, int]] = []
+        self.dated_ahead: list[tuple[Measure, Thing, str | int, int]] = []
         self.timed = [
             m for m in book.measures if by_condition(m) and (m.audience.by_time or m.again_after is not None)
         ]
@@ -150,37 +150,48 @@ class Known:
         times = [mail.at for mail in self.mails if mail.status == "sent" and mail.run.measure.path == path]
         return max(times, default=NEVER)
 
-    def entity_dates(self) -> Iterator[tuple[Measure, Thing, str, int]]:
-        """The dates of entities that started nothing yet: measure, entity, local day and when it fires."""
+    def entity_dates(self) -> Iterator[tuple[Measure, Thing, str | int, int]]:
+        """The dates of entities that started nothing yet: measure, entity, date and when it fires."""
         for measure in self.by_entity_date:
             for thing in self.things[dated_kind(measure)].values():
-                day = self.day_of(measure, thing)
-                if day and (measure.path, thing.key, day) not in self.dated:
-                    moment = self.date_in(measure, thing) + offset_of(measure.trigger)
-                    if "local_time" in measure.trigger:
-                        time = clock.time_of_day(measure.trigger["local_time"])
-                        moment = self.zone.instant_of(self.zone.day(moment), time)
-                    yield measure, thing, day, moment
+                value = self.date_in(measure, thing)
+                if value is None or self.is_past(measure, thing, value):
+                    continue
+                moment = self.instant_in(value) + offset_of(measure.trigger)
+                if "local_time" in measure.trigger:
+                    time = clock.time_of_day(measure.trigger["local_time"])
+                    moment = self.zone.instant_of(self.zone.day(moment), time)
+                yield measure, thing, value, moment
 
-    def day_of(self, measure: Measure, thing: Thing) -> str:
-        """The local day of an entity's date; nothing where it has none, or is not open."""
-        looked_at = thing.is_open() if measure.while_open else not thing.reversed
-        moment = self.date_in(measure, thing) if looked_at else NEVER
-        return "" if moment == NEVER else self.zone.day(moment).isoformat()
+    def is_past(self, measure: Measure, thing: Thing, value: str | int) -> bool:
+        """Whether an entity's date has counted."""
+        return any(
+            (path, key) == (measure.path, thing.key) and self.is_same_date(noted, value)
+            for path, key, noted in self.dated
+        )
 
-    def date_in(self, measure: Measure, thing: Thing) -> int:
-        """The instant of an entity's date; a day begins at local midnight."""
+    def is_same_date(self, one: str | int, two: str | int) -> bool:
+        """Whether two dates are one: the same value, in whatever zone the person is, or of one local day."""
+        return one == two or self.day_of(one) == self.day_of(two)
+
+    def day_of(self, value: str | int) -> str:
+        """The local day of a date."""
+        return value if isinstance(value, str) else self.zone.day(value).isoformat()
+
+    def instant_in(self, value: str | int) -> int:
+        """The instant of a date; a day begins at local midnight."""
+        return value if isinstance(value, int) else self.zone.instant_of(dt.date.fromisoformat(value), 0)
+
+    def date_in(self, measure: Measure, thing: Thing) -> str | int | None:
+        """An entity's date; none where it has none, or is not looked at."""
+        if not (thing.is_open() if measure.while_open else not thing.reversed):
+            return None
         name = measure.trigger["date"].partition(".")[2]
-        value = thing.fields.get(name)
+        value: str | int | None = thing.fields.get(name)
         if name != "due_at":
             value = typed(value, self.book.properties.get(name, "instant"))
-        if value is None:
-            return NEVER
-        if isinstance(value, int):
-            return value
-        if len(value) < len("2026-01-01"):
-            return NEVER
-        return self.zone.instant_of(dt.date.fromisoformat(value), 0)
+        is_day_of_no_year = isinstance(value, str) and len(value) < len("2026-01-01")
+        return None if is_day_of_no_year else value
 
     def note_times(self) -> None:
         """The silences and the dates that a later minute may bring."""

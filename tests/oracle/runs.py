@@ -39,6 +39,7 @@ class Running(Known):
         request: Event | None = None,
         milestone_key: str = "",
         day: str = "",
+        noted: str | int | None = None,
     ) -> None:
         """Start a run unless something says no."""
         entity_key = thing.key if thing else self.entity_key(measure, event)
@@ -48,7 +49,7 @@ class Running(Known):
         key = self.key_for(measure, event, thing, now)
         if measure.per == "occasion" and day:
             key = f"{thing.key}@{day}" if thing else day
-        run.day = day if thing else ""
+        run.noted = noted
         if key is None:
             key = milestone_key or None
         if key is None or not self.allowed(measure, key, event, now):
@@ -267,7 +268,7 @@ class Running(Known):
         new.request = run.request if target.asked_for else None
         new.in_holdout = run.in_holdout
         new.outcomes = dict(run.outcomes)
-        new.day = run.day
+        new.noted = run.noted
         self.runs_changed = True
         new.decided = set(run.decided)
         if step is not None and mail is not None:

@@ -32,8 +32,8 @@ class Run:
     heir_of: "Run | None" = None
     request: Event | None = None
     number: int = 1
-    # The local day of the entity's date that it is about.
-    day: str = ""
+    # The entity's date that it is about.
+    noted: str | int | None = None
     in_holdout: bool = False
     # How steps ended, and why.
     outcomes: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
