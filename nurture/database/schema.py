@@ -1063,7 +1063,6 @@ outcomes = sa.Table(
     sa.Column("currency", sa.Text, nullable=False, server_default=""),
     sa.CheckConstraint("kind IN ('counted', 'reversed', 'adjusted')", name="kind"),
 )
-sa.Index("ix_outcomes_name", outcomes.c.name, outcomes.c.at)
 
 #: The verdicts of the daily task, and what followed from each. Rows never change.
 decisions = sa.Table(

@@ -6,7 +6,7 @@ are in the next reading.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -160,65 +160,100 @@ def _was_stopped() -> sa.Exists:
     )
 
 
-def _standing() -> sa.Subquery:
-    """Return one row for each outcome that stands: the person, when it counts from, and its net amount."""
-    counted = sa.case((outcomes.c.kind == "counted", outcomes.c.at))
+def _day_sums(epochs: Sequence[int]) -> sa.Select[Any]:
+    """Return the statement; what people did is looked up by contact, so no relation is joined to another as a whole."""
+    rows = _people(epochs)
+    now = sa.bindparam("now", type_=sa.BigInteger)
+    people = sa.select(rows).where(rows.c.matures_at <= now).cte("mature")
+    each = _each(_standing(people))
+    # Floor division of microseconds; the day is in UTC on both databases.
+    day = sa.literal(DAY, sa.BigInteger)
+    nothing, none = sa.literal(0), sa.literal(0.0)
+    before = sa.cast(people.c.spent_before, sa.Float)
+    amount = sa.cast(sa.case((each.c.amount > each.c.cap, each.c.cap), else_=each.c.amount), sa.Float)
+    entered = sa.select(
+        people.c.experiment,
+        people.c.arm,
+        (people.c.entered_at // day).label("day"),
+        sa.literal(1).label("people"),
+        nothing.label("converted"),
+        none.label("amount"),
+        none.label("amount_squares"),
+        before.label("before"),
+        (before * before).label("before_squares"),
+        none.label("product"),
+    )
+    converted = sa.select(
+        each.c.experiment,
+        each.c.arm,
+        each.c.entered_at // day,
+        nothing,
+        sa.literal(1),
+        amount,
+        amount * amount,
+        none,
+        none,
+        amount * each.c.spent_before,
+    )
+    both = sa.union_all(entered, converted).subquery("both")
+    summed = ("people", "converted", "amount", "amount_squares", "before", "before_squares", "product")
+    return sa.select(
+        both.c.experiment, both.c.arm, both.c.day, *(sa.func.sum(both.c[name]).label(name) for name in summed)
+    ).group_by(both.c.experiment, both.c.arm, both.c.day)
+
+
+_ALL_ROWS: Final = 2**62
+_OF_PERSON: Final = ("experiment", "person", "arm", "entered_at", "spent_before", "within", "cap", "currency")
+
+
+def _standing(people: sa.CTE) -> sa.Subquery:
+    """Return one row for each outcome of these people that stands: when it counts from, and its net amount."""
+    merged = contacts.alias("merged")
+    theirs = [people.c[name] for name in (*_OF_PERSON, "outcome")]
+    members = sa.union_all(
+        sa.select(*theirs, people.c.person.label("member")),
+        sa.select(*theirs, merged.c.id).join(merged, merged.c.survivor == people.c.person),
+    )
+    # The limit keeps SQLite from joining outcomes before it knows the members.
+    each = members.limit(_ALL_ROWS).subquery("members")
+    told = (
+        sa.select(
+            *(each.c[name] for name in _OF_PERSON),
+            *(outcomes.c[name] for name in ("entity_key", "kind", "at", "number", "value_minor")),
+            outcomes.c.currency.label("told_currency"),
+        )
+        .join(outcomes, sa.and_(outcomes.c.contact_id == each.c.member, outcomes.c.name == each.c.outcome))
+        .subquery("told")
+    )
+    mine = [told.c[name] for name in _OF_PERSON]
+    counted = sa.case((told.c.kind == "counted", told.c.at))
     return (
         sa.select(
-            _PERSON.label("person"),
-            outcomes.c.name,
+            *mine,
             sa.func.min(counted).label("at"),
-            sa.func.sum(outcomes.c.value_minor).label("amount"),
-            sa.func.max(outcomes.c.currency).label("currency"),
+            sa.func.sum(told.c.value_minor).label("amount"),
+            sa.func.max(told.c.told_currency).label("told_currency"),
         )
-        .join(contacts, contacts.c.id == outcomes.c.contact_id)
-        .group_by(_PERSON, outcomes.c.name, outcomes.c.entity_key)
-        .having(sa.func.sum(outcomes.c.number) > 0)
+        .group_by(*mine, told.c.entity_key)
+        .having(sa.func.sum(told.c.number) > 0)
         .subquery("standing")
     )
 
 
-def _day_sums(epochs: Sequence[int]) -> sa.Select[Any]:
-    people, standing = _people(epochs), _standing()
-    joined = sa.and_(
-        standing.c.person == people.c.person,
-        standing.c.name == people.c.outcome,
-        standing.c.at > people.c.entered_at,
-        standing.c.at <= people.c.entered_at + people.c.within,
-    )
+def _each(standing: sa.Subquery) -> sa.Subquery:
+    """Return one row for each person with an outcome in the window, and the amount of all of these."""
+    mine = [standing.c[name] for name in _OF_PERSON]
     # An amount in another currency is none; one without a currency is in the only one.
-    is_added = sa.or_(people.c.currency == "", standing.c.currency.in_(("", people.c.currency)))
-    added = sa.case((is_added, standing.c.amount), else_=0)
-    each = (
-        sa.select(
-            *(people.c[name] for name in ("experiment", "arm", "entered_at", "spent_before", "cap")),
-            sa.func.count(standing.c.at).label("number"),
-            sa.func.coalesce(sa.func.sum(added), 0).label("amount"),
+    is_added = sa.or_(standing.c.currency == "", standing.c.told_currency.in_(("", standing.c.currency)))
+    return (
+        sa.select(*mine, sa.func.sum(sa.case((is_added, standing.c.amount), else_=0)).label("amount"))
+        .where(
+            standing.c.at > standing.c.entered_at,
+            standing.c.at <= standing.c.entered_at + standing.c.within,
         )
-        .select_from(people.outerjoin(standing, joined))
-        .where(people.c.matures_at <= sa.bindparam("now", type_=sa.BigInteger))
-        .group_by(
-            people.c.person,
-            *(people.c[name] for name in ("experiment", "arm", "entered_at", "spent_before", "cap")),
-        )
+        .group_by(*mine)
         .subquery("each")
     )
-    amount = sa.cast(sa.case((each.c.amount > each.c.cap, each.c.cap), else_=each.c.amount), sa.Float)
-    before = sa.cast(each.c.spent_before, sa.Float)
-    # Floor division of microseconds; the day is in UTC on both databases.
-    day = each.c.entered_at // sa.literal(DAY, sa.BigInteger)
-    return sa.select(
-        each.c.experiment,
-        each.c.arm,
-        day.label("day"),
-        sa.func.count().label("people"),
-        sa.func.sum(sa.case((each.c.number > 0, 1), else_=0)).label("converted"),
-        sa.func.sum(amount).label("amount"),
-        sa.func.sum(amount * amount).label("amount_squares"),
-        sa.func.sum(before).label("before"),
-        sa.func.sum(before * before).label("before_squares"),
-        sa.func.sum(amount * before).label("product"),
-    ).group_by(each.c.experiment, each.c.arm, day)
 
 
 def _sums(row: Any) -> DaySums:

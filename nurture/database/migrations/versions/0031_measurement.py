@@ -82,7 +82,6 @@ def upgrade() -> None:
         sa.CheckConstraint("kind IN ('counted', 'reversed', 'adjusted')", name=op.f("ck_outcomes_kind")),
         sa.PrimaryKeyConstraint("contact_id", "name", "entity_key", "kind", "at", name=op.f("pk_outcomes")),
     )
-    op.create_index("ix_outcomes_name", "outcomes", ["name", "at"], unique=False)
 
     op.create_table(
         "pauses",
