@@ -216,26 +216,26 @@ def _standing(people: sa.CTE) -> sa.Subquery:
     )
     # The limit keeps SQLite from joining outcomes before it knows the members.
     each = members.limit(_ALL_ROWS).subquery("members")
-    told = (
+    stored = (
         sa.select(
             *(each.c[name] for name in _OF_PERSON),
             *(outcomes.c[name] for name in ("entity_key", "kind", "at", "number", "value_minor")),
-            outcomes.c.currency.label("told_currency"),
+            outcomes.c.currency.label("stored_currency"),
         )
         .join(outcomes, sa.and_(outcomes.c.contact_id == each.c.member, outcomes.c.name == each.c.outcome))
-        .subquery("told")
+        .subquery("stored")
     )
-    mine = [told.c[name] for name in _OF_PERSON]
-    counted = sa.case((told.c.kind == "counted", told.c.at))
+    mine = [stored.c[name] for name in _OF_PERSON]
+    counted = sa.case((stored.c.kind == "counted", stored.c.at))
     return (
         sa.select(
             *mine,
             sa.func.min(counted).label("at"),
-            sa.func.sum(told.c.value_minor).label("amount"),
-            sa.func.max(told.c.told_currency).label("told_currency"),
+            sa.func.sum(stored.c.value_minor).label("amount"),
+            sa.func.max(stored.c.stored_currency).label("stored_currency"),
         )
-        .group_by(*mine, told.c.entity_key)
-        .having(sa.func.sum(told.c.number) > 0)
+        .group_by(*mine, stored.c.entity_key)
+        .having(sa.func.sum(stored.c.number) > 0)
         .subquery("standing")
     )
 
@@ -244,7 +244,7 @@ def _each(standing: sa.Subquery) -> sa.Subquery:
     """Return one row for each person with an outcome in the window, and the amount of all of these."""
     mine = [standing.c[name] for name in _OF_PERSON]
     # An amount in another currency is none; one without a currency is in the only one.
-    is_added = sa.or_(standing.c.currency == "", standing.c.told_currency.in_(("", standing.c.currency)))
+    is_added = sa.or_(standing.c.currency == "", standing.c.stored_currency.in_(("", standing.c.currency)))
     return (
         sa.select(*mine, sa.func.sum(sa.case((is_added, standing.c.amount), else_=0)).label("amount"))
         .where(
