@@ -305,7 +305,8 @@ def _take_historic(work: Work, event: Event, folded: _Folded, at: Instant) -> No
     if event.context.get("backlog") == "enter":
         work.is_judged = False
     else:
-        triggers.take_baseline_after_import(work, at, folded.conditions)
+        # A repeated request of a browser key, which everybody can read, starts nothing and takes no silence away.
+        triggers.take_baseline_after_import(work, at, folded.conditions, answers_only=event.hint)
 
 
 def _start_runs(work: Work, event: Event, folded: _Folded, at: Instant) -> None:

@@ -50,16 +50,20 @@ def take_baseline(work: Work, at: Instant, *, is_new: bool) -> None:
                 take_past_dates(work, measure, on_date, at)
 
 
-def take_baseline_after_import(work: Work, at: Instant, conditions: Sequence[Measure]) -> None:
+def take_baseline_after_import(
+    work: Work, at: Instant, conditions: Sequence[Measure], *, answers_only: bool = False
+) -> None:
     """Store the present answers after a historic event, so that only a later change enters.
 
-    conditions: the measures whose answer may have changed.
+    conditions: the measures whose answer may have changed. answers_only: silences and dates stay ahead.
     """
     memory = work.contact.memory
     for measure in conditions:
         _take_answer(work, measure, at, answer=_answers_yes(work, measure, at))
     work.is_judged = True
     work.alarm_may_change(())
+    if answers_only:
+        return
     for measure, trigger in work.index.quiet:
         silences = memory.silences.setdefault(measure.root, {})
         silences.update({key: touched_at for key, touched_at, _ in pending_silences(work, measure, trigger)})

@@ -507,6 +507,14 @@ def test_re_entry_waits_for_the_rest_and_for_the_end_of_the_run(ended_at: int, a
     assert [(m.run_key, m.due_at) for m in result.messages] == [("#2", NOON + again_at)]
 
 
+def test_a_repeated_request_of_a_browser_key_takes_no_silence_away() -> None:
+    """Everybody can read such a key."""
+    added = an_event("Product Added", cart_id="c1", product_id="p1")
+    request = replace(an_event("Consent Given", NOON + HOUR, topic="news", historic=True), hint=True)
+    result = live(cart_mail(), added, request, until=NOON + 3 * HOUR)
+    assert decided(result)[:1] == [("lead/convert/abandoned_cart", "first", NOON + 2 * HOUR)]
+
+
 def test_the_end_of_a_run_begins_no_other_one_of_a_measure_that_an_event_starts() -> None:
     steps = (MailStep("one", "one"), MailStep("two", "two", when=when("plan == 'gold'")))
     thanks = a_measure(
