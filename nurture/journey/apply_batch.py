@@ -36,7 +36,6 @@ from nurture.feedback.hooks import queue_posts
 from nurture.journey.accounts import update_accounts
 from nurture.journey.carry_out import save_and_carry_out
 from nurture.journey.deduplicate import DeduplicatedRows, deduplicate, rejected
-from nurture.journey.enrolment_queries import enrol
 from nurture.journey.objects import fold_objects
 from nurture.journey.outcome_queries import record_outcomes
 from nurture.journey.replay import begin, definitions, refold
@@ -108,7 +107,6 @@ def apply(
     counts["consents"] = _record_consents(connection, step, contact_of_row, granted=granted)
     events_of_contacts = [(event, contact_of_row.get(row)) for row, event in deduplicated.events.items()]
     states = [advance.contact for advance in step.advances]
-    counts["enrolled"] = enrol(connection, step.advances, playbook)
     counts["outcomes"] = record_outcomes(
         connection, states, events_of_contacts, playbook, now=now, refolded=step.refolded
     )
@@ -242,7 +240,7 @@ def _save_contacts(connection: sa.Connection, step: _Step, playbook: Playbook) -
     """Save the advances, insert new contacts that were not advanced, and mark the outcomes as applied."""
     taken = step.taken
     counts = (
-        save_and_carry_out(connection, step.advances, new=taken.emails_of_new())
+        save_and_carry_out(connection, step.advances, playbook, new=taken.emails_of_new())
         if step.advances
         else Counts()
     )

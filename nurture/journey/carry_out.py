@@ -24,19 +24,29 @@ from nurture.domain.counts import Counts
 from nurture.domain.event import BY_MEASURE, Identity, depth_context
 from nurture.domain.feedback import SOURCE
 from nurture.domain.measure.planned_actions import ActionStatus
+from nurture.domain.playbook import Playbook
 from nurture.feedback.measure_cases import MeasureCase, announcement, open_cases
 from nurture.feedback.queries import load_names
 from nurture.feedback.reply_queries import living_of_many
+from nurture.journey.enrolment_queries import enrol
 
 _WITHDRAWN: Final = "Consent Withdrawn"
 _MESSAGE_ID_MAX: Final = 200
 
 
 def save_and_carry_out(
-    connection: sa.Connection, advances: Sequence[Advance], *, new: Mapping[int, str | None] | None = None
+    connection: sa.Connection,
+    advances: Sequence[Advance],
+    playbook: Playbook,
+    *,
+    new: Mapping[int, str | None] | None = None,
 ) -> Counts:
-    """Write the advances as `save` does, carry out their actions, and return the counts with `actions`."""
+    """Write the advances as `save` does, enrol the people of begun runs, and carry out actions.
+
+    Returns the counts with `enrolled` and `actions`.
+    """
     counts = save(connection, advances, new=new)
+    counts["enrolled"] = enrol(connection, advances, playbook)
     stored = add_actions(connection, advances)
     counts["actions"] = len(stored)
     if stored:

@@ -240,7 +240,7 @@ def pause_alarm(
                 return Counts()
             quarantine(connection, [item])
             return Counts(quarantined=1)
-        return save_and_carry_out(connection, [advance])
+        return save_and_carry_out(connection, [advance], playbook)
 
     return database.run(work)
 

@@ -42,7 +42,7 @@ def ring_due_alarms(
         if advanced is not None:
             advances.append(advanced)
             outcomes += [message.message_id for message in ended]
-    save_and_carry_out(connection, advances)
+    save_and_carry_out(connection, advances, playbook)
     mark_outcomes_applied(connection, outcomes)
 
 

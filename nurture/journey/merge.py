@@ -168,7 +168,7 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
         state.wake_at = now
     give_back_addresses(connection, contact, survivor)
     _give_back_watches(connection, contact, survivor, histories, playbook)
-    save_and_carry_out(connection, advances)
+    save_and_carry_out(connection, advances, playbook)
     parted = [advance.contact for advance in advances]
     record_outcomes(connection, parted, (), playbook, now=now, refolded=[contact, survivor])
     update_accounts(connection, parted, (), playbook, now=now)
@@ -233,7 +233,7 @@ def _merge(
     keep_one_address(connection, survivor, other)
     settle_pair(connection, survivor, other, state="merged", actor=str(evidence.get("actor", "")), at=now)
     hand_watches(connection, other, survivor)
-    save_and_carry_out(connection, [merged.advance])
+    save_and_carry_out(connection, [merged.advance], playbook)
     record_outcomes(connection, [merged.advance.contact], (), playbook, now=now, refolded=[survivor])
     update_accounts(connection, [merged.advance.contact], (), playbook, now=now, gone=[other])
     return Joined(survivor, other, names, tuple(run.measure for run in merged.given_up))

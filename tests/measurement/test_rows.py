@@ -128,6 +128,20 @@ def test_a_person_who_comes_while_the_measure_is_paused_is_in_no_arm(database: D
     assert (shop.figures()["enrolled"], shop.figures()["trial"]) == (2, 1)
 
 
+@ONE_KIND
+def test_a_run_that_an_alarm_begins_before_a_merge_enters_too(database: Database) -> None:
+    silent = a_measure(trigger="{condition: audience}", audience='silent_days("Store Visited") > 3')
+    files = a_folder({OFFER: silent})
+    shop = Shop(database, loaded=built(files), files=files)
+    shop.tell("ann@shop.example", "Store Visited")
+    shop.tell("ben@shop.example", "Page Viewed")
+    shop.work()
+    shop.clock.advance_to(shop.now + 5 * DAY)
+    with database.write() as connection:
+        merge.merge(connection, 1, 2, now=shop.now, playbook=shop.loaded.playbook, evidence={"actor": "ann"})
+    assert {row.contact_id for row in shop.rows(t.runs)} <= arms(shop).keys() != set()
+
+
 # ---- outcomes --------------------------------------------------------------------------------------------
 
 
