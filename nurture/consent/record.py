@@ -220,10 +220,11 @@ def set_switch(
     A paused switch stops every mail that has not passed the send gate. Resuming `all` does not resume `restored`.
     """
     # Every operator sees the reason of a switch, and a server's reply may contain the recipient's address.
-    row = {"name": name, "paused": paused, "reason": without_addresses(reason), "actor": actor, "at": now}
+    shown = without_addresses(reason)
+    row = {"name": name, "paused": paused, "reason": shown, "actor": actor, "at": now}
     switch_queries.save_switch(connection, row)
     if paused:
-        switch_queries.open_pause(connection, name, mode="all", reason=row["reason"], actor=actor, now=now)
+        switch_queries.open_pause(connection, name, mode="all", reason=shown, actor=actor, now=now)
         return 0
     switch_queries.end_pauses(connection, name, modes=("all",), now=now)
     note(connection, DELIVER, ALL)

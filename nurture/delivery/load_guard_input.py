@@ -246,7 +246,7 @@ def build_item(
     new_lets: dict[str, Any] = {}
     if run is not None and measure is not None and measure.let:
         zone = zone_or_default(family.contact.zone, scope.playbook)
-        new_lets = compute_let_instants(
+        new_lets |= compute_let_instants(
             measure,
             run.let,
             now=scope.now,

@@ -7,6 +7,7 @@ measures are only told. While the arms are not split as meant nothing is done.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any, Final
 
@@ -54,11 +55,7 @@ def judge_measures(task: DailyTask) -> Counts:
         trials = measure_trials(connection, now=now)
     counts = Counts()
     for root in sorted(trials):
-        counts.add(
-            task.database.run(
-                lambda connection, root=root: _decide(connection, task, root, trials[root], now)
-            )
-        )
+        counts.add(task.database.run(partial(_decide, task=task, root=root, measured=trials[root], now=now)))
     return counts
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from nurture.consent.switch_queries import end_pauses, open_pause
 from nurture.domain.instant import Instant
 from nurture.playbook import PlaybookSource
-from nurture.playbook.epoch_queries import change_in_force, load_in_force
+from nurture.playbook.epoch_queries import Reason, change_in_force, load_in_force
 from nurture.playbook.in_force import InForce
 from nurture.playbook.queries import lock_active
 
@@ -63,5 +63,5 @@ def _change(
     before = load_in_force(connection).get(root, InForce())
     change = replace(before, **values)
     as_written = playbooks.of(connection, active.id)
-    reason = "resumed" if change.trial != before.trial else "shrunk"
+    reason: Reason = "resumed" if change.trial != before.trial else "shrunk"
     change_in_force(connection, as_written, root, change, now=now, reason=reason)

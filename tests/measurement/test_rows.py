@@ -1,5 +1,7 @@
 """Rows of measurement: who enters, in which arm, whom a mail reaches, and what people did, however it was told."""
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
@@ -266,7 +268,7 @@ def test_money_is_net_in_the_promised_currency_and_cut(database: Database) -> No
     shop = Shop(database, loaded=built(files), files=files)
     people = [f"{name}@shop.example" for name in ("ann", "ben", "cy", "di")]
     for number in range(100):
-        order = {"order_id": f"x{number}", "revenue": "20.00", "currency": "EUR"}
+        order: dict[str, Any] = {"order_id": f"x{number}", "revenue": "20.00", "currency": "EUR"}
         shop.tell(f"old{number}@shop.example", "Order Completed", **order)
     for who in people:
         shop.buy(who, f"before {who}", "5.00")

@@ -63,7 +63,8 @@ class YamlText:
         if isinstance(node, MappingNode | SequenceNode) and not node.flow_style and node.value:
             last = node.value[-1]
             return self.end(last[1] if isinstance(node, MappingNode) else last)
-        start, end = node.start_mark.index, node.end_mark.index
+        start: int = node.start_mark.index
+        end: int = node.end_mark.index
         return start + len(self.text[start:end].rstrip())
 
     def line_of(self, place: int) -> int:
@@ -86,9 +87,9 @@ class YamlText:
         if isinstance(node, MappingNode):
             pairs = (f"{self.flow(key)}: {self.flow(value)}" for key, value in node.value)
             return f"{{{', '.join(pairs)}}}"
-        source = self.source(node)
-        is_plain = node.style is None and (_PLAIN.fullmatch(source) or not str(node.tag).endswith(":str"))
-        is_quoted = node.style in ("'", '"') and "\n" not in source
+        source, style = self.source(node), getattr(node, "style", None)
+        is_plain = style is None and (_PLAIN.fullmatch(source) or not str(node.tag).endswith(":str"))
+        is_quoted = style in ("'", '"') and "\n" not in source
         return source if is_plain or is_quoted else quoted(node.value)
 
 

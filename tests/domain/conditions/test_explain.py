@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nurture.domain.conditions import Explanation, Reading, Truth
 from nurture.domain.conditions import condition as condition_module
-from nurture.domain.conditions.explain import ExplainFunction
+from nurture.domain.conditions.explain import ExplainFunction, compile_explanation
 from nurture.domain.conditions.nodes import Node
 from nurture.domain.instant import DAY, HOUR, Instant
 from tests.domain.conditions.samples import (
@@ -193,7 +193,6 @@ def test_one_line_follows_the_time_and_the_zone() -> None:
 
 def test_an_explanation_is_compiled_once_and_one_line_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[bool] = []
-    compile_explanation = condition_module.compile_explanation
 
     def compile_counted(node: Node, *, wanted: bool = True) -> ExplainFunction:
         explain = compile_explanation(node, wanted=wanted)

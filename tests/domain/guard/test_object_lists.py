@@ -13,7 +13,7 @@ from tests.domain.build import a_playbook
 
 NOW = parse_iso("2026-05-04T12:00:00Z")
 PROPERTIES = Vocabulary(
-    {name: Term(name, kind) for name, kind in (("stock", "integer"), ("locale", "text"))}, built_ins=False
+    {"stock": Term("stock", "integer"), "locale": Term("locale", "text")}, built_ins=False
 )
 PLAYBOOK = a_playbook(properties=PROPERTIES)
 #: key -> (days since it was first told of, stock), in the order in which they are named.

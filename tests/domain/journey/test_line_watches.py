@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def goods(*keys: str) -> list[dict[str, str]]:
     return [{"product_id": key} for key in keys]
 
 
-KINDS: Sequence[tuple[str, Mapping[str, object]]] = (
+KINDS: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("Order Completed", {"order_id": "o1", "products": goods("kettle", "cup")}),
     ("Order Completed", {"order_id": "o2", "products": goods("kettle")}),
     ("Order Completed", {"order_id": "o1", "products": goods("tin")}),
@@ -106,7 +107,10 @@ def test_two_people_who_become_one_watch_what_both_know(mine: list[Event], their
     contacts = [
         advance(a_contact(SHOP), events, now=NOON + DAY, playbook=SHOP).contact for events in (mine, theirs)
     ]
-    joined = {line.kind: line.since for line in watched_lines(combine_histories(*contacts, SHOP), SHOP)}
+    joined = {
+        line.kind: line.since
+        for line in watched_lines(combine_histories(contacts[0], contacts[1], SHOP), SHOP)
+    }
     together = sorted((*mine, *theirs), key=lambda event: event.occurred_at)
     assert joined == watched(*together)
 

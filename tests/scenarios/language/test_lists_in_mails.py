@@ -1,5 +1,8 @@
 """Timelines of lists in mails: a digest of fresh pieces, and a cart whose goods run low or have related ones."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from nurture.app import contacts, messages, previews
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR
@@ -66,13 +69,21 @@ LOW = "{% for item in scarce %}{{ item.name }} {{ item.stock }};{% endfor %}"
 
 
 def a_world(database: Database) -> World:
-    measures = {"lead/any/digest": (DIGEST, DIGEST_SAMPLE), "lead/any/cart": (CART, CART_SAMPLE)}
+    measures: dict[str, tuple[str, Mapping[str, Any]]] = {
+        "lead/any/digest": (DIGEST, DIGEST_SAMPLE),
+        "lead/any/cart": (CART, CART_SAMPLE),
+    }
     return World(database, loaded=a_shop(PARTS, measures, digest=LISTED, left=LEFT, low=LOW))
 
 
-def publish(world: World, key: str, *, title: str = "", **more: object) -> None:
+def publish(world: World, key: str, *, title: str = "", **more: Any) -> None:
     """Publish a piece of the journal, an hour after whatever came before."""
-    fields = {"category": "green", "locale": "en", "url": f"https://tea.example/{key}", **more}
+    fields: dict[str, Any] = {
+        "category": "green",
+        "locale": "en",
+        "url": f"https://tea.example/{key}",
+        **more,
+    }
     world.tell("", "Article Published", piece_id=key, title=title or key, **fields)
     world.live(HOUR)
 

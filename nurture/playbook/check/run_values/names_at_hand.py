@@ -6,7 +6,7 @@ from typing import Final
 
 from nurture.domain.measure import EmitStep, LetBusiness, MailStep, Reference, WaitUntilDate
 from nurture.playbook.check.measure_check import MeasureCheck
-from nurture.playbook.check.names import EventLike
+from nurture.playbook.check.objects.lists import EventLike
 from nurture.playbook.document import Loc
 from nurture.playbook.folder import SAMPLE
 
