@@ -18,8 +18,8 @@ _COUNTS = ["planned", "sent", "skipped", "cancelled", "expired", "failed", "in_d
 def measures(*, as_json: Json = False) -> None:
     """Show of each measure its mails by state, and whether it works.
 
-    The columns after `planned` add up to it. `people` are those whose time for an outcome is over, with and without the
-    measure; `at any time` holds however often one looks.
+    The columns after `planned` add up to it; measures without a mail are in the second table only. `people` are
+    those whose time for an outcome is over, with and without the measure; `at any time` holds however often one looks.
 
     Example: nurture report measures
     """
@@ -30,7 +30,9 @@ def measures(*, as_json: Json = False) -> None:
     if as_json:
         output.print_json(rows)
         return
-    output.print_table(rows, ["measure", *_COUNTS, "skips", "expiries", "asked_for"], title="mails")
+    with_mails = [row for row in rows if row["planned"]]
+    columns = ["measure", *_COUNTS, "skips", "expiries", "asked_for"]
+    output.print_table(with_mails, columns, title="mails", empty="no measure has planned any")
     output.print_table([_shown(row) for row in rows], _SHOWN, title="effect")
 
 
@@ -53,9 +55,13 @@ def measure(
         return
     words = {name: value for name, value in _shown(found).items() if name != "measure"}
     output.print_fields(
-        {"goal": found.get("goal"), "metric": found["metric"], **words}, title=found["measure"]
+        {"goal": found["goal"], "metric": _metric_words(found), **words}, title=found["measure"]
     )
-    arms = [{**row, "rate": _rate(row["rate"])} for row in found["arms"]]
+    arms = [
+        {**row, "rate": "" if row["rate"] is None else _rate(row["rate"])}
+        for row in found["arms"]
+        if row["share_percent"] or row["entered"]
+    ]
     output.print_table(
         arms, ["epoch", "since", "arm", "share_percent", "entered", "mature", "events", "rate"]
     )
@@ -151,30 +157,53 @@ _SHOWN = ["measure", "expect", "people", "with", "without", "effect", "at any ti
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """Return a measure's figures in people's units: percentages and points, or money."""
-    is_rate = row["metric"] is None or row["is_rate"]
-    show = _rate if is_rate else _short
-    low, high = (_points(row[name], is_rate=is_rate) for name in ("low", "high"))
+    if row["unit"] is None:
+        return {**dict.fromkeys(_SHOWN, ""), "measure": row["measure"], "verdict": row["verdict"]}
+    show = _short if row["unit"] == "amount" else _rate
+    is_compared = row["holdout_percent"] > 0
+    low, high = (_bound(row[name], row["unit"]) for name in ("low", "high"))
     return {
         "measure": row["measure"],
-        "expect": row["expect"] or "",
-        "people": f"{row['n'] or 0:,} and {row['n_held_back'] or 0:,}",
-        "with": show(row["value"]),
-        "without": show(row["value_control"]),
-        "effect": _points(row["lift"], is_rate=is_rate),
+        "expect": row["expect"],
+        "people": f"{row['n']:,} and {row['n_control']:,}" if is_compared else f"{row['n']:,}",
+        "with": "" if row["value"] is None else show(row["value"]),
+        "without": "" if row["value_control"] is None else show(row["value_control"]),
+        "effect": _effect(row),
         "at any time": "open" if row["low"] is None and row["high"] is None else f"{low} to {high}",
         "verdict": row["verdict"],
-        "to go": "" if row["weeks_to_go"] is None else f"about {row['weeks_to_go']} weeks",
+        "to go": _to_go(row),
     }
 
 
-def _rate(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.2f} %"
+def _metric_words(row: dict[str, Any]) -> str:
+    return "" if row["unit"] is None else f"{row['metric']} within {row['within_days']:g} days"
 
 
-def _points(value: float | None, *, is_rate: bool) -> str:
+def _effect(row: dict[str, Any]) -> str:
+    if row["lift"] is None:
+        return ""
+    return f"{row['lift']:+.2f}" if row["unit"] == "amount" else f"{100 * row['lift']:+.2f} points"
+
+
+def _bound(value: float | None, unit: str) -> str:
+    """Return one end of the interval: of a level a rate, of a difference points, a share or money."""
     if value is None:
         return "open"
-    return f"{100 * value:+.2f} points" if is_rate else f"{value:+.2f}"
+    words = {"level": f"{100 * value:.2f} %", "amount": f"{value:+.2f}", "relative": f"{100 * value:+.1f} %"}
+    return words.get(unit, f"{100 * value:+.2f} points")
+
+
+def _to_go(row: dict[str, Any]) -> str:
+    """Return when there is more to say: the first figures, or how long a verdict takes."""
+    if not row["enrolled"]:
+        return "nobody has entered"
+    if not row["n"] and row["next_figures"] is not None:
+        return f"first figures {row['next_figures'][:10]}"
+    return "" if row["weeks_to_go"] is None else f"about {row['weeks_to_go']} weeks"
+
+
+def _rate(value: float) -> str:
+    return f"{100 * value:.2f} %"
 
 
 _LIFT_COLUMNS = ["arm", "metric", "people", "value", "control", "lift", "at any time", "verdict"]

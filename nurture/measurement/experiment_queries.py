@@ -64,6 +64,19 @@ def load_exposed(connection: sa.Connection, epochs: Sequence[Epoch]) -> dict[int
     return {row.experiment: row.number for row in connection.execute(statement)}
 
 
+def load_next_mature(
+    connection: sa.Connection, epochs: Sequence[Epoch], *, now: Instant
+) -> dict[int, Instant]:
+    """Return epoch -> when the outcome of the next of its people is complete; left out where nobody is under way."""
+    e = enrolments.c
+    statement = (
+        sa.select(e.experiment, sa.func.min(e.matures_at).label("at"))
+        .where(e.experiment.in_([epoch.id for epoch in epochs]), e.matures_at > now)
+        .group_by(e.experiment)
+    )
+    return {row.experiment: row.at for row in connection.execute(statement)}
+
+
 def load_guarded(
     connection: sa.Connection, since: Mapping[str, Instant]
 ) -> dict[str, tuple[int, dict[str, int]]]:

@@ -26,6 +26,8 @@ class MeasuredTrial:
     # Mean of the last four weeks, or of the time since the trial began where that is shorter.
     entries_a_week: float
     exposed: int
+    # When the next person's outcome is complete; None: nobody is under way.
+    next_figures: Instant | None
 
     @property
     def newest(self) -> Epoch:
@@ -45,6 +47,7 @@ def measure_trials(
     days = experiment_queries.load_day_sums(connection, epochs, now=now)
     enrolled = experiment_queries.load_enrolled(connection, epochs)
     exposed = experiment_queries.load_exposed(connection, epochs)
+    due = experiment_queries.load_next_mature(connection, epochs, now=now)
     began = {measure: trial[0].since for measure, trial in by_measure.items()}
     guarded = experiment_queries.load_guarded(connection, began)
     entries = experiment_queries.load_entries(connection, since=now - _PACE)
@@ -54,6 +57,7 @@ def measure_trials(
             mine,
             entries=_pace(entries.get(measure, 0), now - mine[0].since),
             exposed=sum(exposed.get(epoch.id, 0) for epoch in mine),
+            next_figures=min((due[epoch.id] for epoch in mine if epoch.id in due), default=None),
         )
         for measure, mine in by_measure.items()
     }
@@ -74,8 +78,10 @@ def _newest_trials(epochs: Sequence[Epoch]) -> dict[str, list[Epoch]]:
     return found
 
 
-def _measured(trial: Trial, epochs: Sequence[Epoch], *, entries: float, exposed: int) -> MeasuredTrial:
-    return MeasuredTrial(epochs, trial, judge(trial), entries, exposed)
+def _measured(
+    trial: Trial, epochs: Sequence[Epoch], *, entries: float, exposed: int, next_figures: Instant | None
+) -> MeasuredTrial:
+    return MeasuredTrial(epochs, trial, judge(trial), entries, exposed, next_figures)
 
 
 def _trial(

@@ -32,7 +32,7 @@ def experiment_row(measured: MeasuredTrial | None) -> dict[str, Any]:
     missing = None if needed is None else max(needed - people, 0)
     return {
         "metric": newest.outcome,
-        "is_rate": not newest.is_amount,
+        "unit": _unit(measured),
         "within_days": newest.within / DAY,
         "expect": newest.expect,
         "trial": newest.trial,
@@ -41,6 +41,7 @@ def experiment_row(measured: MeasuredTrial | None) -> dict[str, Any]:
         "holdout_percent": round(100 * newest.arms[0].share, 2),
         "enrolled": sum(map(sum, measured.trial.enrolled.values())),
         "exposed": measured.exposed,
+        "next_figures": None if measured.next_figures is None else to_iso(measured.next_figures),
         "n": judgement.treated.n,
         "n_control": judgement.control.n,
         "events": judgement.treated.events,
@@ -69,7 +70,7 @@ def experiment_row(measured: MeasuredTrial | None) -> dict[str, Any]:
 _COLUMNS: Final = (
     *(
         "metric",
-        "is_rate",
+        "unit",
         "within_days",
         "expect",
         "trial",
@@ -78,6 +79,7 @@ _COLUMNS: Final = (
         "holdout_percent",
         "enrolled",
         "exposed",
+        "next_figures",
     ),
     *("n", "n_control", "events", "events_control", "value", "value_control", "lift", "low", "high"),
     *(
@@ -91,6 +93,16 @@ _COLUMNS: Final = (
         "weeks_to_go",
     ),
 )
+
+
+def _unit(measured: MeasuredTrial) -> str:
+    """Return the unit of `low` and `high`: level | points | relative | amount."""
+    promised = measured.trial.expectation
+    if promised is not None and not promised.needs_holdout:
+        return "level"
+    if promised is not None and promised.kind == "relative":
+        return "relative"
+    return "amount" if measured.trial.is_amount else "points"
 
 
 def verdict_word(judgement: Judgement) -> str:
