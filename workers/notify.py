@@ -14,7 +14,16 @@ from typing import Any, Final, Protocol
 import redis
 from kombu.exceptions import OperationalError
 
-from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX, Notification, Notifier, Queue
+from nurture.database.notifications import (
+    ADVANCE,
+    DELIVER,
+    FEEDBACK,
+    INBOX,
+    MEASUREMENT,
+    Notification,
+    Notifier,
+    Queue,
+)
 from nurture.runtime.clock import monotonic
 from nurture.runtime.log import get_logger
 from nurture.runtime.settings import Settings
@@ -31,6 +40,7 @@ _TASKS: Final[dict[Queue, str]] = {
     ADVANCE: "nurture.advance.wake",
     DELIVER: "nurture.deliver.send",
     FEEDBACK: "nurture.feedback.judge",
+    MEASUREMENT: "nurture.measurement.judge",
 }
 _log = get_logger("notifications")
 

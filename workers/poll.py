@@ -35,7 +35,6 @@ def look_at_state(context: Context) -> None:
     loops.apply(context)
     loops.wake(context)
     loops.judge(context)
-    loops.measure(context)
 
 
 def look_at_mail(context: Context) -> None:

@@ -96,7 +96,7 @@ def rest(connection: sa.Connection, services: Services, now: Instant) -> None:
 
 
 def judge(connection: sa.Connection, _services: Services, _now: Instant) -> None:
-    """Note the measurement queue: a new day may have begun."""
+    """Note the measurement queue: a new day may have begun, and a task of before may have failed."""
     note(connection, MEASUREMENT, "")
 
 
@@ -107,7 +107,7 @@ JOBS = (
     Job("tidy", 3600, tidy),
     Job("forget", 60, forget),
     Job("retain", 60, retain),
-    Job("measure", 3600, judge),
+    Job("measure", 600, judge),
 )
 
 

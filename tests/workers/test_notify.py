@@ -1,15 +1,19 @@
 """Notifications of the same queue and key coalesce, and a broker that is away stops nothing."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from celery import Celery
 
+from nurture.database.notifications import Queue
 from nurture.runtime.clock import monotonic
 from nurture.runtime.settings import Settings
 from tests.rig.process import free_port
-from workers.application import configuration
+from workers import tasks as _tasks  # noqa: F401 - registers the tasks
+from workers.application import app, configuration
 from workers.notify import CeleryNotifier, LocalMarks, Marks, RedisMarks
+from workers.queues import NAMES
 
 
 class KeptTasks:
@@ -30,6 +34,14 @@ def marks(request: pytest.FixtureRequest) -> Iterator[Marks]:
     marks = RedisMarks(request.getfixturevalue("redis_url"))
     yield marks
     marks.close()
+
+
+def test_every_queue_has_a_task_that_its_messages_run() -> None:
+    tasks = KeptTasks()
+    CeleryNotifier(tasks, LocalMarks()).notify([(queue, "") for queue in get_args(Queue)])
+    registered = {name for name in app.tasks if name.startswith("nurture.")}
+    assert {queue for _, _, queue in tasks.sent} == set(get_args(Queue)) == set(NAMES)
+    assert {name for name, _, _ in tasks.sent} <= registered
 
 
 def test_a_notification_on_its_way_is_not_sent_again(marks: Marks) -> None:

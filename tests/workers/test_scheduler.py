@@ -1,6 +1,7 @@
 """Any number of schedulers tick; each slot is done once."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -10,13 +11,17 @@ import sqlalchemy as sa
 from nurture.app.services import Services
 from nurture.database.engine import Database
 from nurture.database.notifications import note
-from nurture.database.schema import inbox, job_slots, touches
+from nurture.database.schema import experiments, inbox, job_slots, touches
 from nurture.domain.bot_detection import JUDGED_AFTER
 from nurture.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
+from nurture.playbook import PublishedPlaybooks, load_files, publish
 from nurture.runtime.clock import ManualClock
 from tests.rig.notifier import RecordingNotifier
+from tests.scenarios.world import SHIPPED
 from tests.workers.installation import bare, settings_of
-from workers.scheduler import Job, look, tick, tidy
+from workers import loops
+from workers.context import make_context
+from workers.scheduler import JOBS, Job, look, tick, tidy
 
 NOW = 1_000 * HOUR
 
@@ -75,6 +80,23 @@ def test_look_notifies_busy_shards_alarms_and_every_lane(database: Database, tmp
     assert tick(Job("look", 5, look), services)
     expected = [("inbox", "5"), ("inbox", "9"), ("advance", ""), ("deliver", "main"), ("deliver", "bulk")]
     assert Counter(notifier.notifications) == Counter(expected)
+
+
+def test_measures_are_judged_once_a_day_whatever_notifies(database: Database, tmp_path: Path) -> None:
+    services, notifier = services_of(database, tmp_path, ManualClock(NOW))
+    (job,) = (job for job in JOBS if job.name == "measure")
+    assert tick(job, services)
+    assert notifier.notifications == [("measurement", "")]
+    publish(database, load_files(SHIPPED), now=NOW, actor="ann")
+    context = make_context(replace(services, playbooks=PublishedPlaybooks()))
+    assert loops.measure(context)["judged"] == len(services_measures(database))
+    assert loops.measure(context).total() == 0
+
+
+def services_measures(database: Database) -> list[str]:
+    """Return the measures that are experiments."""
+    with database.read() as connection:
+        return list(connection.scalars(sa.select(experiments.c.measure)))
 
 
 def test_look_notifies_of_clicks_that_are_old_enough_to_be_judged(database: Database, tmp_path: Path) -> None:
