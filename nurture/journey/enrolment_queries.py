@@ -4,47 +4,89 @@ Both arms are enrolled alike, whether a mail leaves later or not. A run that con
 track keeps that one's arm and enrols nobody.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import insert_statement, list_text, relation_of_parameter
+from nurture.database.bulk import any_of, insert
 from nurture.database.schema import enrolments, experiments
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.entities import counted_at, net_amount
 from nurture.domain.entities.net_facts import is_standing
 from nurture.domain.experiment.epochs import BEFORE, GRACE, arm_index, arms_of, design_of
-from nurture.domain.instant import NEVER, Instant
+from nurture.domain.instant import NEVER, Duration, Instant
 from nurture.domain.playbook import Playbook
 
-_GIVEN = (
-    experiments.c.measure,
-    enrolments.c.contact_id,
-    enrolments.c.arm,
-    enrolments.c.entered_at,
-    enrolments.c.segment,
-    enrolments.c.stratum,
-    enrolments.c.spent_before,
-)
 _COLUMNS = tuple(column.name for column in enrolments.c)
 
 
+class _Entry(NamedTuple):
+    """A person's first step into a measure, before it is known whether they may enter its open epoch."""
+
+    measure: str
+    contact: int
+    arm: int
+    at: Instant
+    segment: str
+    stratum: str
+    spent_before: int
+
+
 def enrol(connection: sa.Connection, advances: Sequence[Advance], playbook: Playbook) -> int:
-    """Enrol the people of the runs that these advances began; return how many.
+    """Enrol the people of the runs that these advances began; return how many entries these runs ask for.
 
-    Nobody enters twice, nor a new epoch while their window in an older one of the measure is open. Without a begun run
-    no statement runs.
+    Nobody enters twice, nor a new epoch while their window in an older one of the measure is open. At most three
+    statements run, none without a begun run.
     """
-    rows = [row for advance in advances for row in _entries(advance, playbook)]
-    if not rows:
+    entries = [entry for advance in advances for entry in _entries(advance, playbook)]
+    if not entries:
         return 0
-    statement = _statement(connection.dialect.name)
-    return max(connection.execute(statement, {"rows": list_text(rows)}).rowcount, 0)
+    epochs = _load_epochs(connection, {entry.measure for entry in entries})
+    again = [entry for entry in entries if len(epochs.get(entry.measure, ())) > 1]
+    closed_until = _load_open_windows(connection, {entry.contact for entry in again}) if again else {}
+    rows = [
+        (
+            *(epochs[entry.measure][-1][0], entry.contact, entry.arm, entry.at),
+            *(entry.at + epochs[entry.measure][-1][1] + GRACE, entry.segment, entry.stratum),
+            entry.spent_before,
+        )
+        for entry in entries
+        if entry.measure in epochs and closed_until.get((entry.measure, entry.contact), NEVER) <= entry.at
+    ]
+    insert(connection, enrolments, rows, columns=_COLUMNS, conflict=("experiment", "contact_id"))
+    return len(rows)
 
 
-def _entries(advance: Advance, playbook: Playbook) -> Iterable[tuple[Any, ...]]:
+def _load_epochs(
+    connection: sa.Connection, measures: Collection[str]
+) -> dict[str, list[tuple[int, Duration]]]:
+    """Return identity of a measure -> (id, window) of each of its epochs, the open one last."""
+    e = experiments.c
+    statement = sa.select(e.id, e.measure, e.within).where(e.measure.in_(sorted(measures))).order_by(e.id)
+    found: dict[str, list[tuple[int, Duration]]] = {}
+    for row in connection.execute(statement):
+        found.setdefault(row.measure, []).append((row.id, row.within))
+    return found
+
+
+def _load_open_windows(
+    connection: sa.Connection, contacts: Collection[int]
+) -> dict[tuple[str, int], Instant]:
+    """Return (measure, contact) -> until when the contact's windows in older epochs are open."""
+    newest = experiments.alias("newest")
+    until = sa.func.max(enrolments.c.entered_at + experiments.c.within)
+    is_older = sa.exists().where(newest.c.measure == experiments.c.measure, newest.c.id > experiments.c.id)
+    statement = (
+        sa.select(experiments.c.measure, enrolments.c.contact_id, until.label("until"))
+        .join(experiments, experiments.c.id == enrolments.c.experiment)
+        .where(any_of(enrolments.c.contact_id, sorted(contacts), connection), is_older)
+        .group_by(experiments.c.measure, enrolments.c.contact_id)
+    )
+    return {(row.measure, row.contact_id): row.until for row in connection.execute(statement)}
+
+
+def _entries(advance: Advance, playbook: Playbook) -> Iterable[_Entry]:
     contact = advance.contact
     for run in advance.runs.values():
         if run.id or (run.began_as and run.began_as != run.measure):
@@ -57,7 +99,7 @@ def _entries(advance: Advance, playbook: Playbook) -> Iterable[tuple[Any, ...]]:
         if arm is None or design is None:
             continue
         spent = spent_before(contact, run.started_at, playbook) if design.is_amount else 0
-        yield run.measure, contact.id, arm, run.started_at, contact.stage, contact.locale or "", spent
+        yield _Entry(run.measure, contact.id, arm, run.started_at, contact.stage, contact.locale or "", spent)
 
 
 def spent_before(contact: Contact, until: Instant, playbook: Playbook) -> int:
@@ -71,46 +113,3 @@ def spent_before(contact: Contact, until: Instant, playbook: Playbook) -> int:
             if is_standing(entity) and until - BEFORE <= at < until:
                 total += net_amount(entity, kind, playbook) or 0
     return total
-
-
-@lru_cache
-def _statement(dialect: str) -> Any:
-    given = relation_of_parameter(dialect, _GIVEN)
-    newest = (
-        sa.select(experiments.c.measure, sa.func.max(experiments.c.id).label("id"))
-        .group_by(experiments.c.measure)
-        .subquery("newest")
-    )
-    epoch, older, entered = (
-        experiments.alias("epoch"),
-        experiments.alias("older"),
-        enrolments.alias("entered"),
-    )
-    is_still_open = sa.exists().where(
-        entered.c.contact_id == given.c.contact_id,
-        entered.c.experiment == older.c.id,
-        older.c.measure == given.c.measure,
-        older.c.id < epoch.c.id,
-        entered.c.entered_at + older.c.within > given.c.entered_at,
-    )
-    matures_at = given.c.entered_at + epoch.c.within + sa.literal(GRACE, sa.BigInteger)
-    source = (
-        sa.select(
-            epoch.c.id,
-            given.c.contact_id,
-            given.c.arm,
-            given.c.entered_at,
-            matures_at,
-            given.c.segment,
-            given.c.stratum,
-            given.c.spent_before,
-        )
-        .select_from(
-            given.join(newest, newest.c.measure == given.c.measure).join(epoch, epoch.c.id == newest.c.id)
-        )
-        .where(~is_still_open)
-        .order_by(given.c.place_)
-    )
-    return insert_statement(
-        dialect, enrolments, _COLUMNS, source, conflict=("experiment", "contact_id"), update=(), returning=()
-    )
