@@ -42,13 +42,6 @@ def _begin_epochs(services: Services, connection: Any) -> None:
         begin_epochs(connection, loaded, now=services.clock.now())
 
 
-def by_measure(services: Services) -> dict[str, dict[str, Any]]:
-    """Return identity of a measure -> what its newest trial shows."""
-    with services.database.read() as connection:
-        trials = measure_trials(connection, now=services.clock.now())
-    return {measure: experiment_row(measured) for measure, measured in trials.items()}
-
-
 def one_measure(services: Services, path: str) -> dict[str, Any]:
     """Return one measure's figures with its `arms` (of every epoch of the trial), `looks` and `decisions`.
 

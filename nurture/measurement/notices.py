@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from nurture.domain.experiment.judgement import Judgement
+from nurture.domain.experiment.averages import ArmSums
 from nurture.domain.instant import Instant
 from nurture.domain.measure import Measure
 from nurture.measurement.trials import MeasuredTrial
@@ -25,12 +25,12 @@ def describe(measured: MeasuredTrial, verdict: str) -> str:
     people = f"{judgement.treated.n:,} people with and {judgement.control.n:,} without it"
     if verdict == "split":
         return f"the arms are not split as meant among {sum(map(sum, measured.trial.enrolled.values())):,} people"
-    if guard := _broken_guard(measured):
+    if verdict == "harms" and (guard := _broken_guard(measured)):
         return guard
-    value = f"{_share(judgement, 'treated')} against {_share(judgement, 'held back')}"
+    value = f"{_value(judgement.treated, measured)} against {_value(judgement.control, measured)}"
     if judgement.control.n:
         return f"{verdict}: {value} ({people})"
-    reached = f"{_share(judgement, 'treated')} of {judgement.treated.n:,} people"
+    reached = f"{_value(judgement.treated, measured)} of {judgement.treated.n:,} people"
     return f"{verdict}: {reached}, {measured.newest.expect} promised"
 
 
@@ -71,6 +71,8 @@ def _broken_guard(measured: MeasuredTrial) -> str:
 _GUARDS: Final = {"unsubscribed": "unsubscribed from", "complained": "reported as spam"}
 
 
-def _share(judgement: Judgement, arm: str) -> str:
-    sums = judgement.treated if arm == "treated" else judgement.control
-    return f"{100 * sums.mean:.2f} %"
+def _value(sums: ArmSums, measured: MeasuredTrial) -> str:
+    """Return the mean of an arm: a rate in percent, or money of each person."""
+    if not measured.trial.is_amount:
+        return f"{100 * sums.mean:.2f} %"
+    return f"{sums.mean / 100:.2f} {measured.newest.currency} a person".replace("  ", " ")

@@ -172,3 +172,34 @@ def test_the_weeks_to_go_follow_from_the_rate_and_the_entries(database: Database
     needed = 2.4 * 4_419
     assert found["needed"] == pytest.approx(needed, rel=1e-3)
     assert found["weeks_to_go"] == pytest.approx((needed - 400) / found["entries_a_week"], abs=1)
+
+
+def test_the_reason_of_a_miss_is_its_own_and_not_a_guards(database: Database) -> None:
+    shop = a_shop(database, metric='{event: Order Completed, within: 7d, expect: "+20%"}')
+    shop.come("early@shop.example")
+    shop.enter(400, 400, bought=(20, 20))
+    (mail,) = [row.id for row in shop.rows(t.messages)]
+    with database.write() as connection:
+        connection.execute(sa.update(t.messages).values(status="sent", sent_at=shop.now))
+        report = {
+            "provider": "ses",
+            "event_id": "1",
+            "message_id": mail,
+            "kind": "unsubscribe",
+            "at": shop.now,
+        }
+        connection.execute(sa.insert(t.feedback).values(**report, raw=""))
+    assert shop.judge() == {"judged": 1, "sent_back": 1}
+    (act,) = recorded(shop)
+    assert act["reason"] == "misses: 5.00 % against 5.00 % (400 people with and 400 without it)"
+
+
+def test_money_is_told_as_money(database: Database) -> None:
+    shop = a_shop(database, metric='{sum: amount, of: order, within: 7d, expect: "+8.00 EUR"}')
+    shop.enter(400, 400, bought=(100, 100))
+    assert shop.judge() == {"judged": 1, "sent_back": 1}
+    (act,) = recorded(shop)
+    assert (
+        act["reason"]
+        == "misses: 2.50 EUR a person against 2.50 EUR a person (400 people with and 400 without it)"
+    )
