@@ -482,9 +482,17 @@ class Playbook:
         once = spec.get("once")
         if isinstance(once, str):
             return {"per": once.removeprefix("per ").strip()}
-        quiet = isinstance(trigger, dict) and "quiet" in trigger
-        by_day = self.dated_kind(trigger) or (isinstance(trigger, dict) and "moment" in trigger)
-        return {"per": "entity" if quiet else "occasion" if by_day else "contact", **(once or {})}
+        return {"per": self.usual_key(trigger), **(once or {})}
+
+    def usual_key(self, trigger: Any) -> str:
+        """The key of a run where the measure does not say."""
+        if not isinstance(trigger, dict):
+            return "contact"
+        if "watchers" in trigger:
+            return str(self.spec["objects"][trigger["object"]]["key"])
+        if "quiet" in trigger:
+            return "entity"
+        return "occasion" if self.dated_kind(trigger) or "moment" in trigger else "contact"
 
     def read_exit(self, spec: Any) -> Exit:
         """One exit."""

@@ -235,21 +235,28 @@ def _date_trigger(on: triggers.DateTrigger, types: Mapping[str, str]) -> OnDate 
 
 def _once(model: schema.MeasureFile, trigger: Trigger, playbook: Playbook) -> Once:
     once = model.once
-    if (
-        once is None
-        and isinstance(trigger, OnObject)
-        and (trigger.to_audience or trigger.lists)
-        and trigger.kind in playbook.objects
-    ):
-        # Each object is told once.
-        return Once(per=playbook.objects[trigger.kind].key)
-    if once is None:
-        # Silence concerns one cart, a date one contract on one day, a moment one day: each of them has its own run.
-        per_trigger = {OnQuiet: "entity", OnEntityDate: "occasion", OnMoment: "occasion"}
-        return Once(per=per_trigger.get(type(trigger), "contact"))
     if isinstance(once, str):
         return Once(per=once.removeprefix("per "))
-    return Once(once.per or "contact", once.gap or 0, once.again_after, tuple(once.again_on))
+    per = _usual_key(trigger, playbook)
+    if once is None:
+        return Once(per=per)
+    return Once(once.per or per, once.gap or 0, once.again_after, tuple(once.again_on))
+
+
+def _usual_key(trigger: Trigger, playbook: Playbook) -> str:
+    """Return what a run's key is where the file does not say: what the trigger is about.
+
+    Silence concerns one cart, a date one contract on one day, a moment one day, a change one object.
+    """
+    match trigger:
+        case OnQuiet():
+            return "entity"
+        case OnEntityDate() | OnMoment():
+            return "occasion"
+        case OnObject(kind=kind) if (trigger.to_audience or trigger.lists) and kind in playbook.objects:
+            return playbook.objects[kind].key
+        case _:
+            return "contact"
 
 
 def _exits(
