@@ -24,9 +24,18 @@ from nurture.domain.retention import KINDS
 from nurture.domain.signing import SigningKeys
 from nurture.journey.personal_data import IMPERSONAL, PERSONAL
 from nurture.playbook import PublishedPlaybooks
+from nurture.playbook.schema.timelines import (
+    ExpectedFile,
+    HappeningFile,
+    NotExpectedFile,
+    PastEventFile,
+    PersonFile,
+    TimelineModel,
+)
 from nurture.reports import metrics
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import Settings
+from nurture.testing.instants import FORMS
 from nurture.web.application import create_app
 
 FOLDER = Path(__file__).parent / "reference"
@@ -45,6 +54,7 @@ def pages() -> dict[str, str]:
                 "messages.md": _messages(),
                 "metrics.md": _metrics(services),
                 "privacy.md": _privacy(),
+                "timelines.md": _timelines(),
             }
         finally:
             services.close()
@@ -170,6 +180,35 @@ def _metrics(services: Services) -> str:
     lines = ["# Metrics", "", "`/metrics` of the api, and of each worker on `NURTURE_METRICS_PORT`.", ""]
     lines += ["| metric | kind | meaning |", "|---|---|---|"]
     lines += [f"| `{name}` | {kind} | {_cell(about)} |" for name, about, kind in sorted(set(found))]
+    return "\n".join(lines)
+
+
+#: Heading -> the model of that part of a file of timelines.
+_TIMELINE_PARTS = {
+    "A timeline": TimelineModel,
+    "A person": PersonFile,
+    "An event of `history`": PastEventFile,
+    "An entry of `happens`": HappeningFile,
+    "An entry of `expect`": ExpectedFile,
+    "An entry of `expect_not`": NotExpectedFile,
+}
+
+
+def _timelines() -> str:
+    lines = [
+        "# Timelines",
+        "",
+        "The files of a programme's folder `tests/`, which `nurture test` plays: a list under `timelines:`.",
+        "[How to write them](../howto/test-a-programme.md). Their JSON Schema is `timelines.yaml` of",
+        "`nurture playbook schema`.",
+        "",
+        f"A time is written {FORMS}. Days count from the start; times are the person's own.",
+    ]
+    for heading, model in _TIMELINE_PARTS.items():
+        lines += ["", f"## {heading}", "", "| key | | |", "|---|---|---|"]
+        for name, field in model.model_fields.items():
+            needed = "required" if field.is_required() else ""
+            lines.append(f"| `{name}` | {needed} | {_cell(field.description or '')} |")
     return "\n".join(lines)
 
 

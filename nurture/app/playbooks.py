@@ -18,7 +18,7 @@ from nurture.playbook.diff import Difference, compare, with_people
 from nurture.playbook.queries import in_flight
 from nurture.playbook.schema.export import json_schemas
 from nurture.playbook.upgrade import upgrade as rewrite
-from nurture.reports.why import describe_trigger
+from nurture.reports.triggers import describe_trigger
 from nurture.runtime.settings import load_settings
 
 
@@ -36,7 +36,7 @@ def init(folder: Path) -> dict[str, Any]:
     return {
         "folder": str(folder),
         "files": len(files),
-        "next": f"edit {folder}/playbook.yaml, then: nurture playbook check {folder}",
+        "next": f"edit {folder}/playbook.yaml, then: nurture playbook check {folder}; nurture test {folder}",
     }
 
 

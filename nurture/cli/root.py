@@ -19,6 +19,7 @@ from nurture.cli import (
     pause,
     playbook,
     preview,
+    programme_tests,
     report,
     resume,
     send,
@@ -73,6 +74,7 @@ app.add_typer(values.app, name="values")
 app.command("send")(send.send)
 app.add_typer(sends.app, name="sends")
 app.command("preview")(preview.preview)
+app.command("test")(programme_tests.run_tests)
 app.command("pause")(pause.pause)
 app.command("resume")(resume.resume)
 app.command("cancel")(cancel.cancel)

@@ -7,6 +7,8 @@ from nurture.domain.errors import PlaybookError
 
 #: Suffixes of a playbook's files; other files in the folder are ignored.
 SUFFIXES = frozenset({".yaml", ".yml", ".mjml", ".txt", ".json"})
+#: The folder of a programme's own tests, which are no part of it.
+TESTS = "tests"
 #: Limits against a wrong folder and a hostile one.
 FILE_BYTES_MAX = 512 * 1024
 BYTES_MAX = 32 * 1024 * 1024
@@ -49,7 +51,9 @@ def _find_files(root: Path, faults: list[str]) -> list[Path]:
     for folder, folders, names in os.walk(root, followlinks=False):
         here = Path(folder)
         depth = len(here.relative_to(root).parts)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and (here != root or name != TESTS)
+        )
         if depth >= DEPTH_MAX and folders:
             faults.append(
                 f"{(here / folders[0]).relative_to(root).as_posix()}:1: too deep: see docs/playbook.md"

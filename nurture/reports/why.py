@@ -17,37 +17,23 @@ from nurture.contacts.state_codec import decode_run_data
 from nurture.database import schema as t
 from nurture.delivery.verdicts import read_checks
 from nurture.domain.conditions import Truth
-from nurture.domain.contact import Advance, Contact
+from nurture.domain.contact import Contact
 from nurture.domain.facts import reading
 from nurture.domain.guard.checks import describe_request
-from nurture.domain.instant import Instant, format_duration, to_iso
-from nurture.domain.journey.entity_dates import describe_dates
-from nurture.domain.journey.working_state import Work
+from nurture.domain.instant import Instant, to_iso
 from nurture.domain.measure import (
     MARKETING,
     MARKETING_SWITCH,
     MailStep,
     Measure,
-    OnCondition,
-    OnConsent,
-    OnDate,
-    OnEntityDate,
-    OnEvent,
-    OnMilestone,
-    OnMoment,
-    OnObject,
-    OnOps,
-    OnQuiet,
-    OnSchedule,
-    OnStage,
-    Timed,
 )
 from nurture.domain.playbook import Playbook
 from nurture.reports.actions import describe_actions
 from nurture.reports.person import load_family_ids
 from nurture.reports.published_values import describe_values_read
-from nurture.reports.run_steps import describe_steps
+from nurture.reports.run_steps import describe_steps, find_skipped_by_when
 from nurture.reports.set_aside import load_set_aside
+from nurture.reports.triggers import check_trigger, describe_trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +248,11 @@ def _from_run(contact: Contact, measure: Measure, run: sa.Row[Any]) -> Why:
         return Why(
             contact.id, measure.path, "ended", f"Entered at {started}; {ended}{because}. It sends no mail."
         )
-    answer = f"Entered at {started}; {ended} before any mail: {run.reason}."
+    skipped = find_skipped_by_when(measure, run_of(run))
+    cause = run.reason or "no mail step was reached"
+    if skipped is not None and not run.reason:
+        cause = f"the `when` of {skipped[0]} was not yes: {skipped[1]}"
+    answer = f"Entered at {started}; {ended} before any mail: {cause}."
     return Why(contact.id, measure.path, "ended", answer)
 
 
@@ -291,7 +281,7 @@ def _never(
             f"the contact is at {contact.stage}",
             f"the measure is for {measure.place}",
         ),
-        _trigger(connection, ids, contact, measure, playbook=playbook, now=now),
+        Finding("trigger", *check_trigger(connection, ids, contact, measure, playbook=playbook, now=now)),
         *_audience(contact, measure, playbook=playbook, now=now),
     ]
     refusal = connection.execute(
@@ -311,7 +301,8 @@ def _never(
         answer = f"Never entered: {first.check}: {first.value}{change}."
     else:
         answer = (
-            "Never entered: every condition is met now, but what starts it has not happened since they were."
+            "Never entered: every condition is met now, but what starts it has not happened since they were: "
+            f"it {describe_trigger(measure)[1]}."
         )
     return Why(contact.id, measure.path, "never_entered", answer, findings)
 
@@ -326,69 +317,3 @@ def _audience(contact: Contact, measure: Measure, *, playbook: Playbook, now: In
         Finding("audience", truth is Truth.YES, f"{measure.audience.text} is {truth.name.lower()}{when}"),
         *(Finding("audience part", truth is Truth.YES, line.rstrip()) for line in lines),
     ]
-
-
-def _trigger(
-    connection: sa.Connection,
-    ids: list[int],
-    contact: Contact,
-    measure: Measure,
-    *,
-    playbook: Playbook,
-    now: Instant,
-) -> Finding:
-    names, words = describe_trigger(measure)
-    if isinstance(measure.trigger, OnEntityDate):
-        work = Work(contact, playbook, Advance(contact))
-        dates = describe_dates(work, measure, measure.trigger)
-        missing = f"no {measure.trigger.entity} is known"
-        return Finding("trigger", bool(dates), f"{words}: {'; '.join(dates) or missing}", words)
-    if not names:
-        return Finding("trigger", True, words)
-    statement = sa.select(sa.func.count(), sa.func.max(t.events.c.occurred_at)).where(
-        t.events.c.contact_id.in_(ids), t.events.c.name.in_(names), t.events.c.received_at <= now
-    )
-    count, last = connection.execute(statement).one()
-    if not count:
-        return Finding("trigger", False, f"none of {', '.join(names)} has happened", words)
-    return Finding("trigger", True, f"{words}; last happened {to_iso(last)}")
-
-
-def describe_trigger(measure: Measure) -> tuple[tuple[str, ...], str]:
-    """Return the event names that wake the measure (none for calendar triggers) and the trigger in words."""
-    match measure.trigger:
-        case OnEvent(names=names):
-            return names, f"wakes on {', '.join(names)}"
-        case OnObject(kind=kind, names=names, to_audience=True):
-            return names, f"wakes everybody in the audience when {', '.join(names)} happens to a {kind}"
-        case OnObject(kind=kind, names=names, lists=lists) if lists:
-            shown = " or ".join(lists)
-            return names, f"wakes those on the list {shown} of a {kind} on {', '.join(names)}"
-        case OnObject(kind=kind, names=names):
-            return names, f"wakes those who wait for a {kind} on {', '.join(names)}"
-        case OnMilestone(milestone=milestone):
-            return (), f"wakes on the milestone {milestone}"
-        case OnStage(stage=stage):
-            return (), f"wakes on entering the stage {stage}"
-        case OnCondition():
-            return (), "wakes when the audience turns to yes"
-        case OnConsent(topic=topic):
-            return (), f"wakes when the consent to {topic} first counts"
-        case OnOps():
-            return (), "wakes only when ops send it"
-        case timed:
-            return (), _describe_timed(timed)
-
-
-def _describe_timed(trigger: Timed) -> str:
-    match trigger:
-        case OnQuiet(entity=entity, quiet=quiet):
-            return f"wakes when an open {entity} was left alone for {format_duration(quiet)}"
-        case OnDate(fact=fact, offset=offset):
-            return f"wakes at the date {fact} {format_duration(offset)}"
-        case OnEntityDate(entity=entity, field=name, offset=offset):
-            return f"wakes at the {name} of each {entity} {format_duration(offset)}"
-        case OnMoment(moment=moment):
-            return f"wakes on the day of {moment}"
-        case OnSchedule():
-            return "wakes by the calendar"

@@ -38,6 +38,7 @@ ACTS: dict[str, str] = {
     "status": LOOKS,
     "audience": LOOKS,
     "preview": LOOKS,
+    "test": LOOKS,
     "messages": LOOKS,
     "messages show": LOOKS,
     "quarantine list": LOOKS,

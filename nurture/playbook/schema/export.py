@@ -8,6 +8,7 @@ from nurture.playbook.schema.essentials import REQUIRED
 from nurture.playbook.schema.front_matter import FrontMatter
 from nurture.playbook.schema.measure import MeasureFile
 from nurture.playbook.schema.programme import ProgrammeFile
+from nurture.playbook.schema.timelines import TimelinesFile
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 #: File -> its model.
@@ -15,14 +16,15 @@ _FILES: dict[str, type[BaseModel]] = {
     "playbook.yaml": ProgrammeFile,
     "measure.yaml": MeasureFile,
     "mail.mjml": FrontMatter,
+    "timelines.yaml": TimelinesFile,
 }
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
-    """Return a JSON Schema (2020-12) for each kind of file: `playbook.yaml`, `measure.yaml`, `mail.mjml`.
+    """Return a JSON Schema (2020-12) for each kind of file.
 
-    `mail.mjml` is the front matter of a mail. Point an editor at one with a first line such as
-    `# yaml-language-server: $schema=measure.schema.json`.
+    `mail.mjml` is the front matter of a mail, `timelines.yaml` any file of `tests/`. Point an editor at one with a
+    first line such as `# yaml-language-server: $schema=measure.schema.json`.
     """
     schemas = {
         name: {"$schema": _DIALECT, "title": name, **_without_null(model.model_json_schema())}
