@@ -275,6 +275,8 @@ class Memory(_Part, omit_defaults=True):
     silences: dict[str, dict[str, Instant]] = field(name="quiet", default_factory=dict)
     # Measure -> entity key -> the date of the entity that was acted upon.
     entity_dates: dict[str, dict[str, Instant]] = field(name="dated", default_factory=dict)
+    # Measure -> the contact, merged into this one, that entered it first: arm and variant go on to be drawn by its id.
+    drawn_as: dict[str, int] = field(name="drawn", default_factory=dict)
     # Measure set aside because its rules failed (`journey.set_aside`) -> since when. A replay tries it again.
     set_aside: dict[str, Instant] = field(name="aside", default_factory=dict)
 
@@ -294,5 +296,6 @@ class Memory(_Part, omit_defaults=True):
             has_old_answers=True,
             silences=self.silences,
             entity_dates=self.entity_dates,
+            drawn_as=self.drawn_as,
             events_kept_from=replayed.events_kept_from or self.events_kept_from,
         )

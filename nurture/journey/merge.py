@@ -32,7 +32,7 @@ from nurture.domain.event import Event
 from nurture.domain.identity import Candidate, find_event_owner, survivor_first
 from nurture.domain.instant import Instant
 from nurture.domain.journey.object_watches import open_watches
-from nurture.domain.journey.refold import Merged, merge_states, refit
+from nurture.domain.journey.refold import Merged, draw_alone, merge_states, refit
 from nurture.domain.playbook import Playbook
 from nurture.journey.accounts import update_accounts
 from nurture.journey.carry_out import save_and_carry_out
@@ -157,6 +157,7 @@ def unmerge(connection: sa.Connection, contact: int, *, now: Instant, playbook: 
     states = people.load_contacts(connection, [contact, survivor], playbook)
     # Alarms that fell due while it was merged were the survivor's.
     states[contact].clock = max(states[contact].clock, now)
+    draw_alone(states[survivor].memory, contact)
     advances = []
     kept = load_baselines(connection, [contact, survivor])
     histories = load_events(connection, [contact, survivor])

@@ -161,6 +161,7 @@ def _end_if_replaced(work: Work, measure: Measure, firing: Firing) -> None:
 def _start_run(work: Work, measure: Measure, firing: Firing, new: _NewRun) -> None:
     """Start the run and take it to its first mail or wait."""
     contact, cause = work.contact, firing.cause
+    drawn = measure.draw, contact.memory.drawn_as.get(measure.root, contact.id)
     run = Run(
         measure=measure.root,
         key=new.key,
@@ -171,8 +172,8 @@ def _start_run(work: Work, measure: Measure, firing: Firing, new: _NewRun) -> No
         started_at=firing.at,
         step=measure.steps[0].id,
         step_since=firing.at,
-        holdout=measure.holdout > 0 and hash_share("holdout", measure.draw, contact.id) < measure.holdout,
-        variant=pick_variant(measure.variants, measure.draw, contact.id),
+        holdout=measure.holdout > 0 and hash_share("holdout", *drawn) < measure.holdout,
+        variant=pick_variant(measure.variants, *drawn),
         rules_hash=measure.rules_hash,
         origin=RunOrigin(
             event=firing.event,

@@ -51,6 +51,7 @@ def merge_states(
     given_up = _one_run_each(survivor, other)
     aside = [*survivor.memory.set_aside, *other.memory.set_aside]
     _take_over(survivor, replayed)
+    _join_draws(survivor.memory, other)
     _join_trigger_state(survivor.memory, other.memory)
     join_dates(Work(survivor, playbook, Advance(survivor)), other.memory)
     survivor.clock = max(survivor.clock, other.clock)
@@ -136,6 +137,19 @@ def _has_ended(contact: Contact, run: Run) -> bool:
 
 def _progress(run: Run) -> tuple[int, int, int]:
     return len(run.decided), run.position, -run.started_at
+
+
+def _join_draws(mine: Memory, other: Contact) -> None:
+    """Go on to draw as the other contact for the measures that it entered first, so that nobody changes arms."""
+    for measure, starts in other.memory.run_starts.items():
+        my_starts = mine.run_starts.get(measure)
+        if starts and (not my_starts or min(starts.values()) < min(my_starts.values())):
+            mine.drawn_as[measure] = other.memory.drawn_as.get(measure, other.id)
+
+
+def draw_alone(memory: Memory, parted: int) -> None:
+    """Draw no more as a contact that is another person after all."""
+    memory.drawn_as = {measure: drawn for measure, drawn in memory.drawn_as.items() if drawn != parted}
 
 
 def _join_trigger_state(mine: Memory, theirs: Memory) -> None:
