@@ -7,7 +7,7 @@ from . import clock
 from .person import by_condition
 from .rules import Event, Measure, Milestone, Watched
 from .runs import Running
-from .state import Mail, Merged, Run, was_granted, watched_by
+from .state import Mail, Merged, Run, speaks_of, was_granted, watched_by
 from .values import NEVER, key_of
 
 
@@ -172,6 +172,8 @@ class Person(Running):
         """Apply one event, in the order of the page."""
         before, zone_before = (self.track, self.stage), self.zone
         counts = {name: set(result) for name, result in self.reached_now().items()}
+        silent = {(measure.path, thing.key, thing.updated) for measure, thing, _ in self.silent}
+        event.is_dropped = self.asks_in_vain(event)
         self.remember(event)
         self.lines_before = {
             (thing.kind, thing.key): set(thing.lines)
@@ -189,7 +191,7 @@ class Person(Running):
         self.place(before, now)
         self.end_waits(event, now, zone_before)
         if event.historic:
-            self.take_as_past(event)
+            self.take_as_past(event, silent)
         elif event.name == "Ops Send":
             self.send_by_hand(event, now)
         else:
@@ -197,8 +199,18 @@ class Person(Running):
         self.settle_runs(now)
         self.in_history = False
 
-    def take_as_past(self, event: Event) -> None:
-        """Old data: the answers of conditions and the silences are taken as they are, and nothing starts."""
+    def asks_in_vain(self, event: Event) -> bool:
+        """Whether a browser key asks for a topic that the person has granted."""
+        if not event.hint or event.name != "Consent Given":
+            return False
+        asked = [topic for topic in self.book.double if speaks_of(self.book, event, topic)]
+        return any(self.consent(topic) == "granted" for topic in asked)
+
+    def take_as_past(self, event: Event, silent: set[tuple[str, str, int]]) -> None:
+        """Old data: the answers of conditions and the silences that begin are taken as they are; nothing starts.
+
+        silent: the silences that were ahead before.
+        """
         self.milestones(event)
         for measure in self.book.measures:
             if by_condition(measure):
@@ -206,8 +218,10 @@ class Person(Running):
                 self.answers[measure.path] = yes
                 if yes and self.could_start_again(measure, event.arrived):
                     self.past[measure.path] = event.arrived
-        self.ringing |= {(measure.path, thing.key, thing.updated) for measure, thing, _ in self.silent}
-        self.silent = []
+        self.ringing |= {
+            (measure.path, thing.key, thing.updated) for measure, thing, _ in self.silent
+        } - silent
+        self.note_times()
         for measure, thing, value, moment in self.dated_ahead:
             if moment <= event.arrived:
                 self.dated.add((measure.path, thing.key, value))

@@ -31,6 +31,8 @@ class Event:
     typed: dict[str, Any] = dataclasses.field(default_factory=dict)
     historic: bool = False
     hint: bool = False
+    # A word about consent that was not kept: a browser key asked for what was granted already.
+    is_dropped: bool = False
 
     @property
     def rank(self) -> "Rank":

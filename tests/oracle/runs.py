@@ -125,10 +125,20 @@ class Running(Known):
 
     def reversed_again(self, measure: Measure, event: Event, last: int) -> bool:
         """Whether an event reverses an entity once more that was restored since the last run began."""
-        thing = self.things.get(measure.entity, {}).get(self.entity_key(measure, event) or "")
-        if thing is None or not thing.reversed or not self.reverses(measure, event):
+        key = self.entity_key(measure, event)
+        if key is None or not self.reverses(measure, event):
             return False
-        return last < thing.restored_at <= event.occurred
+        thing = self.things.get(measure.entity, {}).get(key)
+        if thing is not None and not thing.reversed:
+            return False
+        # An entity may be known by what takes it back and restores it alone.
+        restored = [
+            other.occurred
+            for name in self.book.kinds[measure.entity].restored_by
+            for other in self.history.get(name, ())
+            if self.entity_key(measure, other) == key
+        ]
+        return last < max(restored, default=NEVER) <= event.occurred
 
     def is_in_holdout(self, measure: Measure) -> bool:
         """Whether the hash of the measure and the person, which the page does not tell, keeps the person without it."""

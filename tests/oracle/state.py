@@ -107,7 +107,9 @@ def consent_of(book: Playbook, history: History, topic: str, parts: list[Merged]
         )
         for name in WORDS
         for event in history.get(name, ())
-        if speaks_of(book, event, topic) and (event.source, event.message) not in others
+        if not event.is_dropped
+        and speaks_of(book, event, topic)
+        and (event.source, event.message) not in others
     ]
     words += [(part.at, 0, 0, part.states.get(topic, "none"), False) for part in parts]
     state = "none"

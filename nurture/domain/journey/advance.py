@@ -137,7 +137,7 @@ def _ring(work: Work, at: Instant) -> None:
         if run.due_at <= at and run.status == "active":
             measure = work.playbook.measures.get(run.measure)
             if measure is not None:
-                run_rule(work, measure, at, steps.continue_run, work, measure, run, at)
+                run_rule(work, measure, at, steps.end_wait, work, measure, run, at)
     triggers.start_by_calendar(work, at)
     start_by_entity_dates(work, at)
     triggers.start_by_silence(work, at)
@@ -209,6 +209,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     work.in_event.clear()
     before = Before.of(work, event) if mail and (affected.entities or affected.keys) else Before()
     lines = lines_before(work, affected, mail=mail)
+    silences = triggers.silences_ahead(work) if event.historic and mail else ()
     folded = _fold(work, event, at)
     note_changed_lines(work, lines)
     work.result.transitions.extend(folded.moved)
@@ -233,11 +234,12 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
     leave_place(work, folded.moved, at)
     if affected.run_ends:
         _end_waits(work, event, before.concerned, at)
-    _move_waits(work, at, has_new_zone=work.zone != zone_before)
+    has_new_zone = work.zone != zone_before
+    _move_waits(work, at, has_new_zone=has_new_zone)
     if event.historic:
-        _take_historic(work, event, folded, at)
+        _take_historic(work, event, folded, at, silences)
     else:
-        _start_runs(work, event, folded, at)
+        _start_runs(work, event, folded, at, has_new_zone=has_new_zone)
     if not is_from_colleague(event):
         end_answered_requests(contact, event, playbook)
     _settle_runs(work, at, is_historic=event.historic)
@@ -300,23 +302,32 @@ def _shared_milestones(event: Event, playbook: Playbook) -> frozenset[str] | Non
     return playbook.accounts.milestones if playbook.accounts is not None else frozenset()
 
 
-def _take_historic(work: Work, event: Event, folded: _Folded, at: Instant) -> None:
-    """Take the state after a historic event as the contact's past, unless the import lets the backlog enter."""
+def _take_historic(
+    work: Work, event: Event, folded: _Folded, at: Instant, before: Collection[triggers.Silence]
+) -> None:
+    """Take the state after a historic event as the contact's past, unless the import lets the backlog enter.
+
+    before: the silences that were ahead before the event, and stay so.
+    """
     if event.context.get("backlog") == "enter":
         work.is_judged = False
     else:
         # A repeated request of a browser key, which everybody can read, starts nothing and takes no silence away.
-        triggers.take_baseline_after_import(work, at, folded.conditions, answers_only=event.hint)
+        triggers.take_baseline_after_import(
+            work, at, folded.conditions, before=before, answers_only=event.hint
+        )
 
 
-def _start_runs(work: Work, event: Event, folded: _Folded, at: Instant) -> None:
+def _start_runs(work: Work, event: Event, folded: _Folded, at: Instant, *, has_new_zone: bool) -> None:
     triggers.start_by_stages(work, folded.moved, event, at)
     triggers.start_by_milestones(work, folded.reached, event, at)
     if not is_from_colleague(event):
         triggers.start_by_event(work, event, at)
     triggers.start_by_consent(work, folded.consent, event, at)
-    if folded.is_about_entities:
+    if folded.is_about_entities or has_new_zone:
+        # An instant may be another day of the calendar where the person is now.
         start_by_entity_dates(work, at)
+    if folded.is_about_entities:
         triggers.start_by_silence(work, at)
     triggers.start_by_conditions(work, at, folded.conditions)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from nurture.domain.accounts import is_from_colleague
 from nurture.domain.contact import Contact, Run, Transition
+from nurture.domain.entities import entity_of
 from nurture.domain.event import Event
 from nurture.domain.event_filter import holds_for
 from nurture.domain.instant import Instant
@@ -28,6 +29,8 @@ from nurture.domain.measure import Exit, Measure
 Standing = dict[str, dict[str, EntityReason | None]]
 #: (kind, property) -> the keys of the entities that the event is about by it.
 Concerned = dict[tuple[str, str], Collection[str]]
+#: Why runs with `while: open` end about an entity that is not known any more.
+_GONE: EntityReason = "entity_closed"
 
 
 @dataclass(slots=True)
@@ -91,7 +94,10 @@ def end_runs_of_entities(work: Work, before: Standing, at: Instant) -> None:
         if reason is not None:
             work.stop(run, reason, at)
     for kind, standing in before.items():
-        for key, reason in standing_of_entities(contact, work.playbook.entities[kind]).items():
+        now_standing = standing_of_entities(contact, work.playbook.entities[kind])
+        # Lines go with the order that has them, and are not known afterwards.
+        gone = {key: _GONE for key in standing if entity_of(contact, kind, key) is None}
+        for key, reason in (now_standing | gone).items():
             if reason is not None and standing.get(key) != reason:
                 _cancel_about(work, kind, key, reason, at)
 

@@ -116,6 +116,18 @@ def _move_on(work: Work, measure: Measure, run: Run, outcome: StepOutcome, at: I
     return True
 
 
+def end_wait(work: Work, measure: Measure, run: Run, at: Instant) -> None:
+    """Leave the wait whose end has come; the span that a table or an owner's hours gave as it began stands."""
+    step = measure.step(run.step)
+    if not isinstance(step, Wait) or run.due_at <= run.step_since:
+        # The run has come to this step and was not yet taken on from it, as with a measure that was set aside.
+        continue_run(work, measure, run, at)
+    elif isinstance(step, WaitUntilDate | WaitUntilSlot | WaitUntilMoment):
+        move_wait(work, measure, run, step, at)
+    else:
+        leave_step(work, measure, run, StepOutcome("timeout"), at)
+
+
 def move_wait(work: Work, measure: Measure, run: Run, step: Wait, at: Instant) -> None:
     """Compute again when the wait ends at which a run stands; leave it where that is over."""
     until = wait_end(work, run, step)

@@ -1,6 +1,6 @@
 """Triggers: starting the measures whose trigger an event or an alarm fires."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from nurture.domain.consent.events import ConsentStart
@@ -22,6 +22,8 @@ from nurture.domain.values import key_text
 
 #: No rules have this hash.
 _NO_ANSWER: Final = ("", False)
+#: A silence that is ahead: the measure, the key of the entity, and when the entity was updated last.
+Silence = tuple[str, str, Instant]
 
 
 def take_baseline(work: Work, at: Instant, *, is_new: bool) -> None:
@@ -50,12 +52,27 @@ def take_baseline(work: Work, at: Instant, *, is_new: bool) -> None:
                 take_past_dates(work, measure, on_date, at)
 
 
+def silences_ahead(work: Work) -> set[Silence]:
+    """Return the silences that have started no run yet, each as measure, key of the entity and its last update."""
+    return {
+        (measure.root, key, touched_at)
+        for measure, trigger in work.index.quiet
+        for key, touched_at, _ in pending_silences(work, measure, trigger)
+    }
+
+
 def take_baseline_after_import(
-    work: Work, at: Instant, conditions: Sequence[Measure], *, answers_only: bool = False
+    work: Work,
+    at: Instant,
+    conditions: Sequence[Measure],
+    *,
+    before: Collection[Silence] = (),
+    answers_only: bool = False,
 ) -> None:
     """Store the present answers after a historic event, so that only a later change enters.
 
-    conditions: the measures whose answer may have changed. answers_only: silences and dates stay ahead.
+    conditions: the measures whose answer may have changed. before: the silences that were ahead before the event; they
+    stay ahead. answers_only: all silences and dates do.
     """
     memory = work.contact.memory
     for measure in conditions:
@@ -64,9 +81,8 @@ def take_baseline_after_import(
     work.alarm_may_change(())
     if answers_only:
         return
-    for measure, trigger in work.index.quiet:
-        silences = memory.silences.setdefault(measure.root, {})
-        silences.update({key: touched_at for key, touched_at, _ in pending_silences(work, measure, trigger)})
+    for root, key, touched_at in silences_ahead(work).difference(before):
+        memory.silences.setdefault(root, {})[key] = touched_at
     for measure, on_date in work.index.entity_dates:
         take_past_dates(work, measure, on_date, at)
 

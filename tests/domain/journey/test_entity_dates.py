@@ -13,7 +13,7 @@ from nurture.domain.journey.entity_dates import describe_dates
 from nurture.domain.journey.refold import merge_states
 from nurture.domain.journey.working_state import Work
 from nurture.domain.measure import Exit, MailStep, Measure, Once, OnEntityDate, WaitFor, WaitUntilDate
-from nurture.domain.playbook import DueRule, EntityKind, LineRule, Playbook
+from nurture.domain.playbook import DueRule, EntityKind, LineRule, Playbook, Reversal
 from tests.domain.build import DAY, ENTITIES, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, on
 
 CONTRACT = EntityKind(
@@ -199,6 +199,43 @@ def test_a_supply_is_due_after_the_persons_own_interval_and_an_order_moves_it() 
     bought = live(playbook, order(NOON + 29 * DAY, "o2"), contact=begun.contact, until=NOON + 57 * DAY)
     assert endings(bought) == [("tea@2026-04-01", "date_moved")]
     assert [key for key, _ in notices(bought)] == ["tea@2026-04-30"]
+
+
+def test_the_waiting_mail_of_an_ended_run_goes_with_the_order_that_had_the_line() -> None:
+    soon = a_measure(
+        "any/soon",
+        trigger=OnEntityDate("supply", "due_at", -3 * DAY),
+        entity="supply",
+        while_open=True,
+        once=Once("occasion"),
+        steps=(MailStep("notice", "notice"),),
+    )
+    order = replace(ORDER, reversed_by=(Reversal(on("Order Cancelled")),))
+    playbook = playbook_of(soon, entities=KINDS | {"order": order})
+    lines = [{"product_id": "tea"}, {"product_id": "cup"}]
+    bought = an_event("Order Completed", NOON, order_id="o1", products=lines)
+    begun = live(playbook, bought, until=NOON + 28 * DAY)
+    assert [run.status for run in begun.runs.values()] == ["done", "done"]
+    cancelled = an_event("Order Cancelled", NOON + 28 * DAY, order_id="o1")
+    result = live(playbook, cancelled, contact=begun.contact)
+    assert sorted((ending.entity_key, ending.reason) for ending in result.cancellations) == [
+        ("cup", "entity_closed"),
+        ("tea", "entity_closed"),
+    ]
+
+
+def test_a_move_to_another_zone_starts_what_is_due_on_another_day_there_at_once() -> None:
+    playbook = playbook_of(notice(trigger=OnEntityDate("contract", "renews_at", 0)))
+    home = an_event("Identified", NOON, **BERLIN)
+    first = signed(NOON + 1, renews="2026-03-05T14:00:00Z")
+    second = an_event(
+        "Contract Renewed", NOON + 3 * DAY + 3 * HOUR, contract_id="c1", renews_at="2026-03-05T03:00:00Z"
+    )
+    begun = live(playbook, home, first, second, until=NOON + 4 * DAY)
+    assert [key for key, _ in notices(begun)] == ["c1@2026-03-05"]
+    moved = an_event("Identified", NOON + 4 * DAY, traits={"timezone": "America/New_York"})
+    result = live(playbook, moved, contact=begun.contact)
+    assert [key for key, _ in notices(result)] == ["c1@2026-03-04"]
 
 
 # ---- the past --------------------------------------------------------------------------------------------
