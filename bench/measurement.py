@@ -29,11 +29,12 @@ _FILL = (
     SELECT n, 'lead/any/m' || n, 'lead/any/m' || n, 1, :start, '[["held back",0.1],["mailed",0.9]]', 'order', false,
     '+2%', 7 * :day, '', '[]', '', 'published' FROM ({numbers}) AS numbers WHERE n <= :experiments""",
     """INSERT INTO enrolments (experiment, contact_id, arm, entered_at, matures_at, segment, stratum, spent_before)
-    SELECT 1 + n % :experiments, n, CASE WHEN n % 10 = 7 THEN 0 ELSE 1 END, :start + (n % 100) * :day,
-    :start + (n % 100) * :day + 10 * :day, 'aware', 'en', 0 FROM ({numbers}) AS numbers""",
+    SELECT 1 + n % :experiments, n, CASE WHEN (n / 10000) % 10 = 7 THEN 0 ELSE 1 END,
+    :start + (n / 100 % 100) * :day, :start + (n / 100 % 100 + 10) * :day, 'aware', 'en', 0
+    FROM ({numbers}) AS numbers""",
     """INSERT INTO outcomes (contact_id, name, entity_key, kind, at, number, value_minor, currency)
-    SELECT n, 'order', 'o' || n, 'counted', :start + (n % 100) * :day + :day, 1, 2000, 'EUR'
-    FROM ({numbers}) AS numbers WHERE n % 10 < 3""",
+    SELECT n, 'order', 'o' || n, 'counted', :start + (n / 100 % 100 + 1) * :day, 1, 2000, 'EUR'
+    FROM ({numbers}) AS numbers WHERE n / 7 % 10 < 3""",
 )
 _FLOOR = """SELECT e.experiment, e.arm, e.entered_at / 86400000000, count(*), count(o.at)
     FROM enrolments e LEFT JOIN outcomes o ON o.contact_id = e.contact_id AND o.at > e.entered_at

@@ -49,7 +49,7 @@ def one_measure(services: Services, path: str) -> dict[str, Any]:
     """
     with services.database.read() as connection:
         measure = find_measure(services.playbooks.active(connection).playbook, path)
-        measured = measure_trials(connection, now=services.clock.now(), only=measure.root).get(measure.root)
+        measured = measure_trials(connection, now=services.clock.now(), only=[measure.root]).get(measure.root)
         if measured is None:
             return {"measure": measure.path, **experiment_row(None), "arms": [], "looks": [], "decisions": []}
         decided = load_decisions(connection, [epoch.id for epoch in measured.epochs])

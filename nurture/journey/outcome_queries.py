@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.contacts.family_queries import members_of
-from nurture.database.bulk import any_of, insert
+from nurture.database.bulk import any_of_parameter, insert, list_text
+from nurture.database.schema import contacts as contacts_table
 from nurture.database.schema import outcomes
 from nurture.domain.accounts import is_from_colleague
 from nurture.domain.contact import Contact
@@ -42,7 +42,7 @@ def record_outcomes(
 ) -> int:
     """Add the outcomes of these contacts, whose states are those after the events; return how many rows.
 
-    refolded: contacts whose entities may have changed without an event of theirs, as by a merge. At most three
+    refolded: contacts whose entities may have changed without an event of theirs, as by a merge. At most two
     statements run, none when nothing concerns an outcome.
     """
     wanted = _wanted(playbook)
@@ -146,14 +146,11 @@ def _differences(
 def _load(
     connection: sa.Connection, contacts: Sequence[int], kinds: Sequence[Outcome]
 ) -> dict[tuple[int, str], dict[str, _Stored]]:
-    members = members_of(connection, contacts)
-    statement = sa.select(outcomes).where(
-        any_of(outcomes.c.contact_id, list(members), connection),
-        outcomes.c.name.in_([outcome.name for outcome in kinds]),
-    )
+    """Return (contact, name) -> key -> its rows so far, of the contacts and of all that were merged into them."""
+    values = {"ids": list_text(contacts), "names": [outcome.name for outcome in kinds]}
     found: dict[tuple[int, str], dict[str, _Stored]] = {}
-    for row in connection.execute(statement):
-        of_name = found.setdefault((members[row.contact_id], row.name), {})
+    for row in connection.execute(_stored_statement(connection.dialect.name), values):
+        of_name = found.setdefault((row.person, row.name), {})
         stored = of_name.setdefault(row.entity_key, _Stored())
         stored.number += row.number
         stored.value += row.value_minor
@@ -162,6 +159,18 @@ def _load(
         if row.kind == "counted":
             stored.counted.add(row.at)
     return found
+
+
+@lru_cache
+def _stored_statement(dialect: str) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    merged = contacts_table.c
+    is_wanted = outcomes.c.name.in_(sa.bindparam("names", expanding=True))
+    own = sa.select(outcomes, outcomes.c.contact_id.label("person"))
+    theirs = sa.select(outcomes, merged.survivor).join(contacts_table, merged.id == outcomes.c.contact_id)
+    return sa.union_all(
+        own.where(any_of_parameter(outcomes.c.contact_id, dialect), is_wanted),
+        theirs.where(any_of_parameter(merged.survivor, dialect), is_wanted),
+    )
 
 
 def _standing(state: Contact, outcome: Outcome, playbook: Playbook) -> dict[str, _Standing]:

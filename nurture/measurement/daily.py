@@ -52,7 +52,9 @@ def judge_measures(task: DailyTask) -> Counts:
     """
     now = task.clock.now()
     with task.database.read() as connection:
-        trials = measure_trials(connection, now=now)
+        # A measure that the playbook no longer has is judged no more.
+        running = {measure.root for measure in task.playbooks.active(connection).playbook.measures.values()}
+        trials = measure_trials(connection, now=now, only=running)
     counts = Counts()
     for root in sorted(trials):
         counts.add(task.database.run(partial(_decide, task=task, root=root, measured=trials[root], now=now)))

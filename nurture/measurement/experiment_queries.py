@@ -1,11 +1,15 @@
-"""Read experiments: sums of mature people by epoch, arm and entry day, in one statement for all measures.
+"""Read experiments: sums of people by epoch, arm and entry day, in two statements for all measures.
 
 Read through the family: a person is one however many contacts they were, their earliest enrolment decides the arm, and
 a later one within its window is no second person. Nothing is added up beforehand, so late events, merges and refunds
 are in the next reading.
+
+A contact that never was merged is in one epoch once and in no two windows of a measure at a time: enrolling sees to
+that. So only the people of merged contacts have their rows sorted, and all others are summed as they are stored.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -25,33 +29,61 @@ from nurture.domain.experiment.judgement import DaySums
 from nurture.domain.instant import DAY, Instant
 from nurture.playbook.epoch_queries import Epoch
 
-_PERSON = sa.func.coalesce(contacts.c.survivor, contacts.c.id)
+
+@dataclass(slots=True)
+class EpochFigures:
+    """The people of one epoch."""
+
+    # Of people whose window is over and whose late events are in, by arm and entry day.
+    days: list[DaySums]
+    # People of each arm, mature or not.
+    enrolled: list[int]
+    # People who entered on each day.
+    entries: dict[int, int]
+    # When the outcome of the next person is complete; None: nobody is under way.
+    next_mature: Instant | None = None
 
 
-def load_day_sums(
+#: (epoch, arm, day of entering in days since 1970).
+_Cell = tuple[int, int, int]
+#: How many convert, the sum and the sum of squares of their amounts, and of the products with what they spent before.
+_Converted = tuple[int, float, float, float]
+_NOBODY: Final[_Converted] = (0, 0.0, 0.0, 0.0)
+
+
+def load_figures(
     connection: sa.Connection, epochs: Sequence[Epoch], *, now: Instant
-) -> dict[int, list[DaySums]]:
-    """Return epoch -> sums of its people whose window is over and whose late events are in, by arm and entry day."""
+) -> dict[int, EpochFigures]:
+    """Return epoch -> its people."""
     if not epochs:
         return {}
-    rows = connection.execute(_day_sums([epoch.id for epoch in epochs]), {"now": now})
-    found: dict[int, list[DaySums]] = {epoch.id: [] for epoch in epochs}
-    for row in rows:
-        found[row.experiment].append(_sums(row))
-    return found
+    figures = {epoch.id: EpochFigures([], [0] * len(epoch.arms), {}) for epoch in epochs}
+    chosen = _chosen(epochs, has_pauses=_has_pauses(connection))
+    converted = {
+        (experiment, arm, day): (number, total, squares, product)
+        for experiment, arm, day, number, total, squares, product in connection.execute(
+            _converted(epochs, chosen), {"now": now}
+        )
+    }
+    for row in connection.execute(_entered(epochs, chosen), {"now": now}):
+        experiment, arm, day, is_mature, people, next_mature, before, before_squares = row
+        epoch = figures[experiment]
+        if arm < len(epoch.enrolled):
+            epoch.enrolled[arm] += people
+        epoch.entries[day] = epoch.entries.get(day, 0) + people
+        if is_mature:
+            spent = ArmSums(people, before, before_squares)
+            cell = experiment, arm, day
+            epoch.days.append(_sums(cell, spent, converted.get(cell, _NOBODY)))
+        elif epoch.next_mature is None or next_mature < epoch.next_mature:
+            epoch.next_mature = next_mature
+    return figures
 
 
-def load_enrolled(connection: sa.Connection, epochs: Sequence[Epoch]) -> dict[int, list[int]]:
-    """Return epoch -> people of each of its arms, mature or not."""
-    people = _people([epoch.id for epoch in epochs])
-    statement = sa.select(people.c.experiment, people.c.arm, sa.func.count().label("number")).group_by(
-        people.c.experiment, people.c.arm
-    )
-    found = {epoch.id: [0] * len(epoch.arms) for epoch in epochs}
-    for row in connection.execute(statement):
-        if row.arm < len(found[row.experiment]):
-            found[row.experiment][row.arm] = row.number
-    return found
+def _sums(cell: _Cell, spent: ArmSums, converted: _Converted) -> DaySums:
+    number, total, squares, product = converted
+    amounts = ArmSums(spent.n, total, squares, number)
+    return DaySums(*cell, spent.n, number, CovariateSums(amounts, spent, product))
 
 
 def load_exposed(connection: sa.Connection, epochs: Sequence[Epoch]) -> dict[int, int]:
@@ -62,19 +94,6 @@ def load_exposed(connection: sa.Connection, epochs: Sequence[Epoch]) -> dict[int
         .group_by(exposures.c.experiment)
     )
     return {row.experiment: row.number for row in connection.execute(statement)}
-
-
-def load_next_mature(
-    connection: sa.Connection, epochs: Sequence[Epoch], *, now: Instant
-) -> dict[int, Instant]:
-    """Return epoch -> when the outcome of the next of its people is complete; left out where nobody is under way."""
-    e = enrolments.c
-    statement = (
-        sa.select(e.experiment, sa.func.min(e.matures_at).label("at"))
-        .where(e.experiment.in_([epoch.id for epoch in epochs]), e.matures_at > now)
-        .group_by(e.experiment)
-    )
-    return {row.experiment: row.at for row in connection.execute(statement)}
 
 
 def load_guarded(
@@ -112,171 +131,192 @@ def load_guarded(
     return found
 
 
-def load_entries(connection: sa.Connection, *, since: Instant) -> dict[str, int]:
-    """Return identity of a measure -> people who entered it since then."""
-    statement = (
-        sa.select(experiments.c.measure, sa.func.count().label("number"))
-        .join(enrolments, enrolments.c.experiment == experiments.c.id)
-        .where(enrolments.c.entered_at >= since)
-        .group_by(experiments.c.measure)
+# ---- people ----------------------------------------------------------------------------------------------
+
+_NOW: Final = sa.bindparam("now", type_=sa.BigInteger)
+#: A sum, so that SQLite reads the table in its order and not row by row in that of its key.
+_EXPERIMENT: Final = (enrolments.c.experiment + 0).label("experiment")
+_OF_EPOCH: Final = ("outcome", "within", "cap", "currency")
+_UNIT: Final = ("experiment", "arm", "entered_at", "matures_at", "spent_before")
+
+
+#: Which enrolments count.
+_Chosen = Sequence[sa.ColumnElement[bool]]
+
+
+def _chosen(epochs: Sequence[Epoch], *, has_pauses: bool) -> _Chosen:
+    """Return the SQL for the enrolments of these epochs, but those while nothing could leave: these are in no arm."""
+    of_epochs = _EXPERIMENT.in_([epoch.id for epoch in epochs])
+    was_stopped = sa.exists().where(
+        pauses.c.mode == "all",
+        sa.or_(pauses.c.name == experiments.c.measure, pauses.c.name == "all"),
+        pauses.c.since <= enrolments.c.entered_at,
+        sa.or_(pauses.c.until.is_(None), pauses.c.until > enrolments.c.entered_at),
     )
-    return {row.measure: row.number for row in connection.execute(statement)}
+    return (of_epochs, ~was_stopped) if has_pauses else (of_epochs,)
 
 
-# ---- people and their outcomes ---------------------------------------------------------------------------
+def _has_pauses(connection: sa.Connection) -> bool:
+    """Tell whether there was a pause: looking for one at each person's entry takes a third of the time."""
+    return (
+        connection.execute(sa.select(pauses.c.name).where(pauses.c.mode == "all").limit(1)).first()
+        is not None
+    )
 
 
-def _people(epochs: Sequence[int]) -> sa.Subquery:
-    """Return one row for each person and epoch: the earliest enrolment of all contacts that they were."""
-    person = _PERSON.label("person")
+def _merged() -> sa.Subquery:
+    """Return (id, person) of each contact that was merged, and of those that they became."""
+    was, survivor = contacts.alias(), contacts.alias()
+    return sa.union(
+        sa.select(was.c.id, was.c.survivor.label("person")).where(was.c.survivor.is_not(None)),
+        sa.select(survivor.c.survivor, survivor.c.survivor).where(survivor.c.survivor.is_not(None)),
+    ).subquery("merged")
+
+
+def _unmerged(chosen: _Chosen, *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Return the rows of people who are one contact."""
+    return (
+        sa.select(_EXPERIMENT, *(enrolments.c[name] for name in _UNIT[1:]), *more)
+        .join(experiments, experiments.c.id == _EXPERIMENT)
+        .where(*chosen, enrolments.c.contact_id.not_in(sa.select(_merged().c.id)))
+    )
+
+
+def _people_of_several(chosen: _Chosen) -> sa.Subquery:
+    """Return one row for each person of several contacts and epoch: the earliest enrolment of all of these."""
+    merged = _merged()
     order = (enrolments.c.entered_at, enrolments.c.contact_id)
     within = experiments.c.within
     rows = (
         sa.select(
-            *(
-                enrolments.c[name]
-                for name in ("experiment", "arm", "entered_at", "matures_at", "spent_before")
-            ),
-            person,
-            within.label("within"),
-            experiments.c.outcome,
-            experiments.c.cap,
-            experiments.c.currency,
+            _EXPERIMENT,
+            *(enrolments.c[name] for name in _UNIT[1:]),
+            merged.c.person,
+            *(experiments.c[name] for name in _OF_EPOCH),
             sa.func.row_number()
-            .over(partition_by=(enrolments.c.experiment, _PERSON), order_by=order)
+            .over(partition_by=(_EXPERIMENT, merged.c.person), order_by=order)
             .label("place"),
             # The end of the windows before it, of the same person in the same measure and trial.
             sa.func.max(enrolments.c.entered_at + within)
             .over(
-                partition_by=(experiments.c.measure, experiments.c.trial, _PERSON),
+                partition_by=(experiments.c.measure, experiments.c.trial, merged.c.person),
                 order_by=order,
                 rows=(None, -1),
             )
             .label("closed_until"),
         )
-        .join(experiments, experiments.c.id == enrolments.c.experiment)
-        .join(contacts, contacts.c.id == enrolments.c.contact_id)
-        .where(enrolments.c.experiment.in_(epochs), ~_was_stopped())
+        .join(experiments, experiments.c.id == _EXPERIMENT)
+        .join(merged, merged.c.id == enrolments.c.contact_id)
+        .where(*chosen)
         .subquery("entries")
     )
     is_free = sa.or_(rows.c.closed_until.is_(None), rows.c.closed_until <= rows.c.entered_at)
     return sa.select(rows).where(rows.c.place == 1, is_free).subquery("people")
 
 
-def _was_stopped() -> sa.Exists:
-    """Return the SQL for whether nothing could leave when the person entered: such people are in no arm."""
-    return sa.exists().where(
-        pauses.c.mode == "all",
-        sa.or_(pauses.c.name == experiments.c.measure, pauses.c.name == "all"),
-        pauses.c.since <= enrolments.c.entered_at,
-        sa.or_(pauses.c.until.is_(None), pauses.c.until > enrolments.c.entered_at),
+def _entered(epochs: Sequence[Epoch], chosen: _Chosen) -> sa.Select[Any]:
+    """Return the statement for everybody who entered, by epoch, arm, day, and whether they are mature.
+
+    It has few sums, because SQLite sorts a row for each person.
+    """
+    several = _people_of_several(chosen)
+    entries = sa.union_all(_unmerged(chosen), sa.select(*(several.c[name] for name in _UNIT))).subquery(
+        "entered"
+    )
+    is_mature = (entries.c.matures_at <= _NOW).label("is_mature")
+    none = sa.literal(0.0)
+    before = sa.cast(entries.c.spent_before, sa.Float)
+    is_spent = any(epoch.is_amount for epoch in epochs)
+    return _by_day(
+        entries,
+        is_mature,
+        sums=(
+            sa.func.count().label("people"),
+            sa.func.min(entries.c.matures_at).label("next_mature"),
+            (sa.func.sum(before) if is_spent else none).label("before"),
+            (sa.func.sum(before * before) if is_spent else none).label("before_squares"),
+        ),
     )
 
 
-def _day_sums(epochs: Sequence[int]) -> sa.Select[Any]:
-    """Return the statement; what people did is looked up by contact, so no relation is joined to another as a whole."""
-    rows = _people(epochs)
-    now = sa.bindparam("now", type_=sa.BigInteger)
-    people = sa.select(rows).where(rows.c.matures_at <= now).cte("mature")
-    each = _each(_standing(people))
+def _by_day(
+    rows: sa.Subquery, *keys: sa.ColumnElement[Any], sums: Sequence[sa.ColumnElement[Any]]
+) -> sa.Select[Any]:
     # Floor division of microseconds; the day is in UTC on both databases.
-    day = sa.literal(DAY, sa.BigInteger)
-    nothing, none = sa.literal(0), sa.literal(0.0)
-    before = sa.cast(people.c.spent_before, sa.Float)
-    amount = sa.cast(sa.case((each.c.amount > each.c.cap, each.c.cap), else_=each.c.amount), sa.Float)
-    entered = sa.select(
-        people.c.experiment,
-        people.c.arm,
-        (people.c.entered_at // day).label("day"),
-        sa.literal(1).label("people"),
-        nothing.label("converted"),
-        none.label("amount"),
-        none.label("amount_squares"),
-        before.label("before"),
-        (before * before).label("before_squares"),
-        none.label("product"),
-    )
-    converted = sa.select(
-        each.c.experiment,
-        each.c.arm,
-        each.c.entered_at // day,
-        nothing,
-        sa.literal(1),
-        amount,
-        amount * amount,
-        none,
-        none,
-        amount * each.c.spent_before,
-    )
-    both = sa.union_all(entered, converted).subquery("both")
-    summed = ("people", "converted", "amount", "amount_squares", "before", "before_squares", "product")
-    return sa.select(
-        both.c.experiment, both.c.arm, both.c.day, *(sa.func.sum(both.c[name]).label(name) for name in summed)
-    ).group_by(both.c.experiment, both.c.arm, both.c.day)
+    day = (rows.c.entered_at // sa.literal(DAY, sa.BigInteger)).label("day")
+    groups = rows.c.experiment, rows.c.arm, day, *keys
+    return sa.select(*groups, *sums).group_by(*groups)
 
 
-_ALL_ROWS: Final = 2**62
-_OF_PERSON: Final = ("experiment", "person", "arm", "entered_at", "spent_before", "within", "cap", "currency")
+# ---- their outcomes --------------------------------------------------------------------------------------
+
+_OF_PERSON: Final = ("experiment", "person", "arm", "entered_at", "spent_before", "cap")
 
 
-def _standing(people: sa.CTE) -> sa.Subquery:
-    """Return one row for each outcome of these people that stands: when it counts from, and its net amount."""
-    merged = contacts.alias("merged")
-    theirs = [people.c[name] for name in (*_OF_PERSON, "outcome")]
-    members = sa.union_all(
-        sa.select(*theirs, people.c.person.label("member")),
-        sa.select(*theirs, merged.c.id).join(merged, merged.c.survivor == people.c.person),
+def _converted(epochs: Sequence[Epoch], chosen: _Chosen) -> sa.Select[Any]:
+    """Return the statement for mature people with an outcome, by epoch, arm and day."""
+    names = sorted({epoch.outcome for epoch in epochs})
+    contact, merged = enrolments.c.contact_id.label("person"), _merged()
+    alone = _unmerged(chosen, contact, *(experiments.c[name] for name in _OF_EPOCH)).subquery("alone")
+    rows = sa.union_all(
+        _in_window(alone, _standing(names, outcomes.c.contact_id, outcomes)),
+        _in_window(
+            _people_of_several(chosen),
+            _standing(names, merged.c.person, outcomes.join(merged, merged.c.id == outcomes.c.contact_id)),
+        ),
+    ).subquery("in_window")
+    # A person has one row in an epoch, so the least of its values is that row's.
+    person = sa.select(
+        *(rows.c[name] for name in ("experiment", "person")),
+        *(sa.func.min(rows.c[name]).label(name) for name in ("arm", "entered_at", "spent_before", "cap")),
+        sa.func.sum(rows.c.amount).label("sum"),
     )
-    # The limit keeps SQLite from joining outcomes before it knows the members.
-    each = members.limit(_ALL_ROWS).subquery("members")
-    stored = (
-        sa.select(
-            *(each.c[name] for name in _OF_PERSON),
-            *(outcomes.c[name] for name in ("entity_key", "kind", "at", "number", "value_minor")),
-            outcomes.c.currency.label("stored_currency"),
-        )
-        .join(outcomes, sa.and_(outcomes.c.contact_id == each.c.member, outcomes.c.name == each.c.outcome))
-        .subquery("stored")
+    each = person.group_by(rows.c.experiment, rows.c.person).subquery("each")
+    amount = sa.cast(sa.case((each.c.sum > each.c.cap, each.c.cap), else_=each.c.sum), sa.Float)
+    return _by_day(
+        each,
+        sums=(
+            sa.func.count().label("converted"),
+            sa.func.sum(amount).label("amount"),
+            sa.func.sum(amount * amount).label("amount_squares"),
+            sa.func.sum(amount * each.c.spent_before).label("product"),
+        ),
     )
-    mine = [stored.c[name] for name in _OF_PERSON]
-    counted = sa.case((stored.c.kind == "counted", stored.c.at))
+
+
+def _standing(names: Sequence[str], person: sa.ColumnElement[Any], source: sa.FromClause) -> sa.Subquery:
+    """Return one row for each outcome of a person that stands: when it counts from, and its net amount."""
+    o = outcomes.c
     return (
         sa.select(
-            *mine,
-            sa.func.min(counted).label("at"),
-            sa.func.sum(stored.c.value_minor).label("amount"),
-            sa.func.max(stored.c.stored_currency).label("stored_currency"),
+            person.label("person"),
+            o.name,
+            sa.func.min(sa.case((o.kind == "counted", o.at))).label("at"),
+            sa.func.sum(o.value_minor).label("amount"),
+            sa.func.max(o.currency).label("currency"),
         )
-        .group_by(*mine, stored.c.entity_key)
-        .having(sa.func.sum(stored.c.number) > 0)
+        .select_from(source)
+        .where(o.name.in_(names))
+        .group_by(person, o.name, o.entity_key)
+        .having(sa.func.sum(o.number) > 0)
         .subquery("standing")
     )
 
 
-def _each(standing: sa.Subquery) -> sa.Subquery:
-    """Return one row for each person with an outcome in the window, and the amount of all of these."""
-    mine = [standing.c[name] for name in _OF_PERSON]
+def _in_window(people: sa.Subquery, standing: sa.Subquery) -> sa.Select[Any]:
+    """Return one row for each outcome that lies in a mature person's window."""
     # An amount in another currency is none; one without a currency is in the only one.
-    is_added = sa.or_(standing.c.currency == "", standing.c.stored_currency.in_(("", standing.c.currency)))
+    is_added = sa.or_(people.c.currency == "", standing.c.currency.in_(("", people.c.currency)))
     return (
-        sa.select(*mine, sa.func.sum(sa.case((is_added, standing.c.amount), else_=0)).label("amount"))
-        .where(
-            standing.c.at > standing.c.entered_at,
-            standing.c.at <= standing.c.entered_at + standing.c.within,
+        sa.select(
+            *(people.c[name] for name in _OF_PERSON),
+            sa.case((is_added, standing.c.amount), else_=0).label("amount"),
         )
-        .group_by(*mine)
-        .subquery("each")
-    )
-
-
-def _sums(row: Any) -> DaySums:
-    amounts = ArmSums(row.people, float(row.amount), float(row.amount_squares), int(row.converted))
-    before = ArmSums(row.people, float(row.before), float(row.before_squares))
-    return DaySums(
-        row.experiment,
-        row.arm,
-        int(row.day),
-        row.people,
-        int(row.converted),
-        CovariateSums(amounts, before, float(row.product)),
+        .select_from(standing)
+        .join(people, sa.and_(standing.c.person == people.c.person, standing.c.name == people.c.outcome))
+        .where(
+            people.c.matures_at <= _NOW,
+            standing.c.at > people.c.entered_at,
+            standing.c.at <= people.c.entered_at + people.c.within,
+        )
     )

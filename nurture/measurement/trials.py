@@ -1,15 +1,16 @@
 """Trials: the epochs of each measure's newest trial with everything that a judgement reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from nurture.domain.errors import InputError
 from nurture.domain.experiment.expect import Expectation, parse_expect
-from nurture.domain.experiment.judgement import DaySums, EpochShape, Judgement, Trial, judge
-from nurture.domain.instant import WEEK, Instant
+from nurture.domain.experiment.judgement import EpochShape, Judgement, Trial, judge
+from nurture.domain.instant import DAY, WEEK, Instant
 from nurture.measurement import experiment_queries
+from nurture.measurement.experiment_queries import EpochFigures
 from nurture.playbook.epoch_queries import Epoch, load_epochs
 
 #: Entries are counted over so long to say how fast people enter.
@@ -36,35 +37,36 @@ class MeasuredTrial:
 
 
 def measure_trials(
-    connection: sa.Connection, *, now: Instant, only: str | None = None
+    connection: sa.Connection, *, now: Instant, only: Collection[str] | None = None
 ) -> dict[str, MeasuredTrial]:
     """Return identity of a measure -> its newest trial, judged on the mature people of this instant.
 
-    only: the identity of one measure. A constant number of statements for any number of measures and people.
+    only: the identities of some measures; nothing is read of the others. A constant number of statements for any
+    number of measures and people.
     """
     by_measure = _newest_trials(load_epochs(connection, only))
     epochs = [epoch for trial in by_measure.values() for epoch in trial]
-    days = experiment_queries.load_day_sums(connection, epochs, now=now)
-    enrolled = experiment_queries.load_enrolled(connection, epochs)
+    figures = experiment_queries.load_figures(connection, epochs, now=now)
     exposed = experiment_queries.load_exposed(connection, epochs)
-    due = experiment_queries.load_next_mature(connection, epochs, now=now)
     began = {measure: trial[0].since for measure, trial in by_measure.items()}
     guarded = experiment_queries.load_guarded(connection, began)
-    entries = experiment_queries.load_entries(connection, since=now - _PACE)
     return {
         measure: _measured(
-            _trial(mine, days, enrolled, guarded.get(measure, (0, {}))),
             mine,
-            entries=_pace(entries.get(measure, 0), now - mine[0].since),
+            figures,
+            guarded.get(measure, (0, {})),
             exposed=sum(exposed.get(epoch.id, 0) for epoch in mine),
-            next_figures=min((due[epoch.id] for epoch in mine if epoch.id in due), default=None),
+            now=now,
         )
         for measure, mine in by_measure.items()
     }
 
 
-def _pace(entries: int, age: int) -> float:
-    weeks = min(_PACE, max(age, 1)) / WEEK
+def _pace(epochs: Sequence[EpochFigures], *, began: Instant, now: Instant) -> float:
+    """Return how many people enter in a week; all of them in the first week of a trial."""
+    since = (now - _PACE) // DAY * DAY
+    entries = sum(number for epoch in epochs for day, number in epoch.entries.items() if day >= since // DAY)
+    weeks = (now - max(since, began)) / WEEK
     return entries / weeks if weeks >= 1 else float(entries)
 
 
@@ -79,22 +81,30 @@ def _newest_trials(epochs: Sequence[Epoch]) -> dict[str, list[Epoch]]:
 
 
 def _measured(
-    trial: Trial, epochs: Sequence[Epoch], *, entries: float, exposed: int, next_figures: Instant | None
+    epochs: Sequence[Epoch],
+    figures: Mapping[int, EpochFigures],
+    guarded: tuple[int, Mapping[str, int]],
+    *,
+    exposed: int,
+    now: Instant,
 ) -> MeasuredTrial:
-    return MeasuredTrial(epochs, trial, judge(trial), entries, exposed, next_figures)
+    mine = [figures[epoch.id] for epoch in epochs]
+    trial = _trial(epochs, figures, guarded)
+    pace = _pace(mine, began=epochs[0].since, now=now)
+    due = min((epoch.next_mature for epoch in mine if epoch.next_mature is not None), default=None)
+    return MeasuredTrial(epochs, trial, judge(trial), pace, exposed, due)
 
 
 def _trial(
     epochs: Sequence[Epoch],
-    days: Mapping[int, Sequence[DaySums]],
-    enrolled: Mapping[int, Sequence[int]],
+    figures: Mapping[int, EpochFigures],
     guarded: tuple[int, Mapping[str, int]],
 ) -> Trial:
     newest = epochs[-1]
     return Trial(
         epochs=[EpochShape(epoch.id, epoch.arms) for epoch in epochs],
-        days=[sums for epoch in epochs for sums in days[epoch.id]],
-        enrolled={epoch.id: enrolled[epoch.id] for epoch in epochs},
+        days=[sums for epoch in epochs for sums in figures[epoch.id].days],
+        enrolled={epoch.id: figures[epoch.id].enrolled for epoch in epochs},
         expectation=_expectation(newest.expect),
         is_amount=newest.is_amount,
         mails=guarded[0],

@@ -5,7 +5,7 @@ transaction that makes a playbook active, and by the scheduler for what an earli
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
@@ -118,11 +118,11 @@ def load_open_epochs(connection: sa.Connection) -> dict[str, Epoch]:
     return {row.measure: epoch_of(row) for row in rows}
 
 
-def load_epochs(connection: sa.Connection, measure: str | None = None) -> list[Epoch]:
-    """Return every epoch, of one measure (its identity) or of all, the oldest first."""
+def load_epochs(connection: sa.Connection, measures: Collection[str] | None = None) -> list[Epoch]:
+    """Return every epoch of these measures (their identities) or of all, the oldest first."""
     statement = sa.select(experiments).order_by(experiments.c.id)
-    if measure is not None:
-        statement = statement.where(experiments.c.measure == measure)
+    if measures is not None:
+        statement = statement.where(experiments.c.measure.in_(sorted(measures)))
     return [epoch_of(row) for row in connection.execute(statement)]
 
 

@@ -10,7 +10,7 @@ from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR
 from nurture.journey import merge
-from nurture.measurement.experiment_queries import load_day_sums
+from nurture.measurement.experiment_queries import load_figures
 from nurture.playbook.epoch_queries import load_epochs
 from tests.measurement.shop import AFTER, OFFER, Shop, a_folder, a_measure, a_shop, built
 
@@ -286,7 +286,7 @@ def test_money_is_net_in_the_promised_currency_and_cut(database: Database) -> No
     shop.tell(cy, "Order Completed", order_id="c1", revenue="99.00", currency="USD")
     shop.live(12 * DAY)
     with database.read() as connection:
-        (sums,) = load_day_sums(connection, load_epochs(connection, AFTER), now=shop.now)[2]
+        (sums,) = load_figures(connection, load_epochs(connection, [AFTER]), now=shop.now)[2].days
     money, before = sums.amounts.sums, sums.amounts.covariate
     assert (sums.people, money.total, money.squares) == (4, 1000 + 2000, 1000**2 + 2000**2)
     assert (before.total, sums.amounts.product) == (4 * 500, 500 * (1000 + 2000))

@@ -245,7 +245,9 @@ class _Look:
             is_bad = (self.difference > 0) if should_fall else (self.difference < 0)
             return log_e, log_e if is_bad else 0.0
         counts = self._labels()
-        return labels.log_e(counts), labels.log_e_one_sided(counts, "more" if should_fall else "less")
+        direction: labels.Direction = "more" if should_fall else "less"
+        harm = labels.log_e_one_sided(counts, direction, above=self.log_e_harm)
+        return labels.log_e(counts), harm
 
     def _labels(self) -> list[labels.LabelCounts]:
         found = []

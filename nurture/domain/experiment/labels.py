@@ -8,6 +8,7 @@ has to be tuned. It is exact at any number of people and any share.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, inf, log, log1p
 from typing import Final, Literal
 
@@ -16,7 +17,7 @@ from nurture.domain.experiment.beta import log_add, log_beta, log_lower, log_upp
 #: Sizes of effect of the mixture: 1 is the size of the whole share.
 _SIZES: Final = (0.1, 0.3, 1.0)
 #: One-sided tests look for harm, whose size is known roughly.
-_SIZES_ONE_SIDED: Final = (0.2,)
+_SIZE_ONE_SIDED: Final = 0.2
 #: Risk ratios are looked for between these.
 _LOG_RATIO_MAX: Final = 20.0
 _ROUNDS: Final = 200
@@ -42,9 +43,18 @@ def log_e(epochs: Sequence[LabelCounts], *, ratio: float = 1.0) -> float:
     return sum(_log_e_of(epoch, ratio) for epoch in epochs)
 
 
-def log_e_one_sided(epochs: Sequence[LabelCounts], direction: Direction) -> float:
-    """Return the log e-value for `less` or `more` conversions of treated people against no difference."""
-    return sum(_log_one_sided(epoch, direction) for epoch in epochs)
+def log_e_one_sided(epochs: Sequence[LabelCounts], direction: Direction, *, above: float = -inf) -> float:
+    """Return the log e-value for `less` or `more` conversions of treated people against no difference.
+
+    A value that cannot exceed `above` is not worked out: the result is then a number that does not exceed it either.
+    """
+    untailed = [_log_untailed(epoch, direction) for epoch in epochs]
+    if sum(untailed) <= above:
+        return sum(untailed)
+    return sum(
+        value + _tail(direction, epoch.share, *_posterior(epoch))
+        for value, epoch in zip(untailed, epochs, strict=True)
+    )
 
 
 def estimate_ratio(epochs: Sequence[LabelCounts]) -> float | None:
@@ -98,14 +108,21 @@ def _log_likelihood(epoch: LabelCounts, log_ratio: float) -> float:
     return (epoch.treated * log(theta) if epoch.treated else 0.0) + (rest * log1p(-theta) if rest else 0.0)
 
 
-def _log_one_sided(epoch: LabelCounts, direction: Direction) -> float:
-    x, rest, share = epoch.treated, epoch.converted - epoch.treated, epoch.share
-    tail = log_lower if direction == "less" else log_upper
-    terms = (
-        log_beta(a + x, b + rest) - log_beta(a, b) + tail(share, a + x, b + rest) - tail(share, a, b)
-        for a, b in _priors(share, _SIZES_ONE_SIDED)
-    )
-    return log_add(*terms) - log(len(_SIZES_ONE_SIDED)) - _log_likelihood(epoch, 0.0)
+def _log_untailed(epoch: LabelCounts, direction: Direction) -> float:
+    """Return the one-sided log e-value without the last factor, a probability: it is at most this."""
+    (before,) = _priors(epoch.share, (_SIZE_ONE_SIDED,))
+    evidence = log_beta(*_posterior(epoch)) - log_beta(*before)
+    return evidence - _tail(direction, epoch.share, *before) - _log_likelihood(epoch, 0.0)
+
+
+def _posterior(epoch: LabelCounts) -> tuple[float, float]:
+    ((a, b),) = _priors(epoch.share, (_SIZE_ONE_SIDED,))
+    return a + epoch.treated, b + epoch.converted - epoch.treated
+
+
+@lru_cache(maxsize=256)
+def _tail(direction: Direction, share: float, a: float, b: float) -> float:
+    return (log_lower if direction == "less" else log_upper)(share, a, b)
 
 
 def _peak(epochs: Sequence[LabelCounts]) -> float:

@@ -30,6 +30,16 @@ def test_harm_is_seen_by_the_side_that_looks_for_it() -> None:
     assert log_e_one_sided(fewer, "more") < 0
 
 
+@pytest.mark.parametrize("treated", range(700, 901, 25))
+def test_a_value_is_worked_out_where_it_can_exceed_the_bound(treated: int) -> None:
+    counts = [LabelCounts(treated, 1000, 0.8), LabelCounts(treated // 10, 100, 0.9)]
+    value = log_e_one_sided(counts, "less")
+    for bound in (value - 1e-6, value - 5):
+        assert log_e_one_sided(counts, "less", above=bound) == value
+    assert log_e_one_sided(counts, "less", above=value + 1e-6) <= value + 1e-6
+    assert log_e_one_sided(counts, "less", above=1e6) >= value, "only an upper bound of it"
+
+
 def test_epochs_multiply_and_are_not_thrown_together() -> None:
     early, late = LabelCounts(500, 1000, 0.5), LabelCounts(180, 200, 0.9)
     assert log_e([early, late]) == pytest.approx(log_e([early]) + log_e([late]))
