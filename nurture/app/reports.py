@@ -7,6 +7,7 @@ from nurture.app.services import Services
 from nurture.contacts.queries import resolve_contact
 from nurture.domain.instant import DAY, MINUTE
 from nurture.feedback import reply_queries
+from nurture.measurement.many_verdicts import verdicts_by_chance, works_together
 from nurture.measurement.trials import measure_trials
 from nurture.playbook.measure_names import load_measure_names
 from nurture.reports import ledger
@@ -27,16 +28,25 @@ def messages(
 
 
 def measures(services: Services) -> list[dict[str, Any]]:
-    """Return one row for each measure: its mails by state, and what its newest trial shows."""
+    """Return one row for each measure: its mails by state, and what its newest trial shows.
+
+    `works_together`: it works also beside all other measures that are judged; `compared` is how many these are, and
+    `by_chance` how many of them would have a verdict if none had an effect.
+    """
     with services.database.read() as connection:
         names = load_measure_names(services.playbooks, connection)
         rows = {row["measure"]: row for row in ledger.count_by_measure(connection)}
         trials = measure_trials(connection, now=services.clock.now())
+    together = works_together(trials)
+    compared, by_chance = verdicts_by_chance(trials.values())
     return [
         {
             **(rows.get(root) or ledger.nothing_planned(root)),
             "measure": names.shown(root),
             **experiment_row(trials.get(root)),
+            "works_together": root in together,
+            "compared": compared,
+            "by_chance": round(by_chance, 2),
         }
         for root in sorted(rows.keys() | trials.keys(), key=names.shown)
     ]

@@ -34,6 +34,8 @@ def measures(*, as_json: Json = False) -> None:
     columns = ["measure", *_COUNTS, "skips", "expiries", "asked_for"]
     output.print_table(with_mails, columns, title="mails", empty="no measure has planned any")
     output.print_table([_shown(row) for row in rows], _SHOWN, title="effect")
+    for line in _words_about_many(rows):
+        output.print_text(line)
 
 
 @app.command()
@@ -173,6 +175,19 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "verdict": row["verdict"],
         "to go": _to_go(row),
     }
+
+
+def _words_about_many(rows: list[dict[str, Any]]) -> list[str]:
+    """Return what many verdicts at a time mean; nothing where no measure is compared."""
+    if not rows or not rows[0]["compared"]:
+        return []
+    compared, by_chance = rows[0]["compared"], rows[0]["by_chance"]
+    works = [row["measure"] for row in rows if row["works_together"]]
+    names = ", ".join(works) or "none yet"
+    return [
+        f"measures compared: {compared}; if none changed anything, up to {by_chance:g} of them would work or do harm",
+        f"work beside all others (at most one in ten of these by chance): {names}",
+    ]
 
 
 def _metric_words(row: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from nurture.domain.instant import Instant
 from nurture.domain.measure import Measure
 from nurture.playbook.in_force import InForce, changed_measure, read_in_force, write_in_force
 from nurture.playbook.loaded_playbook import LoadedPlaybook
+from nurture.playbook.measure_words import words_by_measure
 from nurture.playbook.queries import active_state, save_in_force
 
 Reason = Literal["published", "changed", "shrunk", "resumed"]
@@ -61,7 +62,7 @@ def begin_epochs(connection: sa.Connection, loaded: LoadedPlaybook, *, now: Inst
     """
     open_ones, in_force = load_open_epochs(connection), load_in_force(connection)
     rows: list[dict[str, Any]] = []
-    words = _words_by_folder(loaded.files)
+    words = words_by_measure(loaded.files)
     for measure in loaded.playbook.measures.values():
         before, change = open_ones.get(measure.root), in_force.get(measure.root, InForce())
         declared = _declared(measure)
@@ -99,7 +100,7 @@ def change_in_force(
     measure = next((known for known in loaded.playbook.measures.values() if known.root == root), None)
     if measure is None:
         return
-    words = _words_by_folder(loaded.files)
+    words = words_by_measure(loaded.files)
     row = _epoch(changed_measure(measure, change), loaded, _declared(measure), words)
     if row is not None:
         bulk.insert(connection, experiments, [_with_cap(connection, {**row, "since": now, "reason": reason})])
@@ -176,16 +177,6 @@ def _epoch(
         "declared": declared,
         "signature": _signature(measure, design, words.get(measure.path, ())),
     }
-
-
-def _words_by_folder(files: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
-    """Return path of a measure -> the names and texts of its mails, without its rules and its samples."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for path, text in sorted(files.items()):
-        folder, _, name = path.rpartition("/")
-        if folder and name != "measure.yaml" and not name.endswith(".json"):
-            found.setdefault(folder, []).append((name, text))
-    return found
 
 
 def _signature(measure: Measure, design: Design, words: Iterable[tuple[str, str]]) -> str:

@@ -12,6 +12,7 @@ from nurture.domain.instant import DAY, HOUR
 from nurture.journey import merge
 from nurture.measurement.experiment_queries import load_figures
 from nurture.playbook.epoch_queries import load_epochs
+from nurture.playbook.measure_words import words_by_measure
 from tests.measurement.shop import AFTER, OFFER, Shop, a_folder, a_measure, a_shop, built
 
 ONE_KIND = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -86,6 +87,33 @@ def test_words_and_rules_begin_an_epoch_and_other_measures_do_not(database: Data
     shop.publish(files | {f"{OFFER}/offer.en.txt": files[f"{OFFER}/offer.en.txt"] + "More words.\n"})
     shop.publish(files | {f"{OFFER}/sample.json": '{"event": {}}'})
     assert [row.measure for row in shop.rows(t.experiments)] == [OFFER, "lead/any/other", OFFER, OFFER]
+
+
+def test_a_layout_or_string_begins_an_epoch_of_the_measures_that_use_it() -> None:
+    files = {
+        "_layout/base.mjml": '{% from "parts" import button %}{{ t.footer }}{{ t["topic_" ~ topic] }}',
+        "_layout/parts.mjml": "a button",
+        "_layout/other.mjml": "another frame",
+        "_layout/strings.en.yaml": "# Words.\nfooter: Bye\nunused: No\ntopic_news: News\n",
+        "_layout/strings.de.yaml": "footer: Adieu\n",
+        "lead/any/a/a.en.mjml": '{% extends "base" %}',
+        "lead/any/b/b.en.mjml": '{%- include "other.mjml" -%}',
+    }
+    before = words_by_measure(files)
+
+    def changed(path: str, text: str) -> set[str]:
+        return {
+            name for name, words in words_by_measure({**files, path: text}).items() if words != before[name]
+        }
+
+    assert changed("_layout/base.mjml", "{{ t.footer }}") == {"lead/any/a"}
+    assert changed("_layout/parts.mjml", "a link") == {"lead/any/a"}
+    assert changed("_layout/other.mjml", "a third frame") == {"lead/any/b"}
+    assert changed("_layout/strings.en.yaml", "footer: See you\n") == {"lead/any/a"}
+    assert changed("_layout/strings.en.yaml", "footer: Bye\nunused: Yes\ntopic_news: News\n") == set()
+    assert changed("_layout/strings.en.yaml", "footer: Bye\ntopic_news: Letter\n") == {"lead/any/a"}
+    assert changed("_layout/strings.de.yaml", "footer: Bis bald\n") == set()
+    assert changed("lead/any/a/measure.yaml", "goal: another") == set()
 
 
 @ONE_KIND
