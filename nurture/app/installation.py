@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from nurture.access import queries
@@ -75,6 +76,13 @@ def read_access_state(database: Database) -> dict[str, bool]:
         return {"has_users": False, "has_keys": False}
     with database.read() as connection:
         return {"has_users": queries.has_users(connection), "has_keys": queries.has_keys(connection)}
+
+
+def has_database(settings: Settings) -> bool:
+    """Tell whether there may be a database: false where the file of an embedded one is missing."""
+    name = sa.make_url(settings.database_url).database
+    is_file = settings.database_url.startswith("sqlite") and name not in (None, "", ":memory:")
+    return not is_file or Path(str(name)).exists()
 
 
 def unreachable_message(settings: Settings, error: DBAPIError) -> str:

@@ -7,9 +7,11 @@ import typer
 
 from nurture.cli import output
 from nurture.cli.context import DryRun, Json, Measure, Yes, confirm, current_actor, open_installation
+from nurture.cli.preview import Locale, Persona, Playbook, Variant
 from nurture.domain.errors import InputError
 
 if TYPE_CHECKING:
+    from nurture.app.previews import PreviewOptions
     from nurture.app.sends.hand_in import SendOrder
     from nurture.app.sends.recipients import Recipients
     from nurture.app.services import Services
@@ -65,6 +67,10 @@ def send(
         str | None,
         typer.Option(help="Send one test mail to this address of yours. It is not counted anywhere."),
     ] = None,
+    playbook: Playbook = None,
+    locale: Locale = None,
+    variant: Variant = None,
+    persona: Persona = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -80,8 +86,15 @@ def send(
     """
     names = to or []
     if test is not None:
-        _send_test(measure, address=test, who=names[0] if names else None, as_json=as_json)
+        from nurture.app.previews import PreviewOptions
+
+        wanted = PreviewOptions(
+            who=names[0] if names else None, locale=locale, variant=variant, persona=persona
+        )
+        _send_test(measure, wanted, address=test, playbook=playbook, as_json=as_json)
         return
+    if playbook is not None or locale or variant or persona:
+        raise InputError("--playbook, --locale, --variant and --persona belong to --test ADDRESS; add it")
     from nurture.app.option_values import read_future_instant
     from nurture.app.sends.hand_in import SendOrder, people_to_approve, request_id
     from nurture.app.sends.options import SendOptions, read_values
@@ -193,11 +206,27 @@ def _begin(services: "Services", order: "SendOrder", *, large: int | None, as_js
     output.print_notice(f"follow it with: nurture sends show {order.request}")
 
 
-def _send_test(measure: str, *, address: str, who: str | None, as_json: bool) -> None:
+def _send_test(
+    measure: str, options: "PreviewOptions", *, address: str, playbook: Path | None, as_json: bool
+) -> None:
+    """Send a test mail of the published programme, or of a folder; a folder needs no database."""
     from nurture.app import previews
+    from nurture.app.installation import has_database
+    from nurture.runtime.settings import load_settings
 
-    with open_installation() as services:
-        done = previews.send_test(services, measure, to=address, who=who, actor=current_actor())
+    if playbook is not None and not has_database(load_settings()):
+        source = previews.of_folder(playbook)
+        done = previews.send_test(
+            source, measure, options, to=address, actor=current_actor(), settings=load_settings()
+        )
+    else:
+        with open_installation() as services:
+            source = (
+                previews.published(services) if playbook is None else previews.of_folder(playbook, services)
+            )
+            done = previews.send_test(
+                source, measure, options, to=address, actor=current_actor(), settings=services.settings
+            )
     output.print_result(done, as_json=as_json, title="test mail sent")
 
 

@@ -1,6 +1,7 @@
 """The frozen context of a mail from its measure's sample.json, for previews, checks and golden files."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,6 +17,27 @@ SAMPLE_ADDRESS: Final = "anna@example.test"
 SAMPLE_ZONE: Final = "Europe/Berlin"
 #: Base URL of the public pages in sample mails.
 SAMPLE_BASE_URL: Final = "https://mail.example.test"
+
+
+#: `sample.office.json`: another sample of a measure, by its name.
+NAMED_SAMPLE: Final = re.compile(r"sample\.([a-z][a-z0-9_]{0,59})\.json")
+
+
+def sample_names(files: Mapping[str, str], measure: str) -> list[str]:
+    """Return the names of the further samples of a measure."""
+    names = (path.removeprefix(f"{measure}/") for path in files if path.startswith(f"{measure}/sample."))
+    return sorted(match[1] for name in names if (match := NAMED_SAMPLE.fullmatch(name)) is not None)
+
+
+def read_sample(files: Mapping[str, str], measure: str, name: str = "") -> dict[str, Any]:
+    """Return the values of a measure's sample.json; with a name, those of sample.NAME.json in their place."""
+    sample: dict[str, Any] = json.loads(files.get(f"{measure}/sample.json", "{}"))
+    if name:
+        other: dict[str, Any] = json.loads(files[f"{measure}/sample.{name}.json"])
+        for part, values in other.items():
+            is_mapping = isinstance(values, dict) and isinstance(sample.get(part), dict)
+            sample[part] = {**sample[part], **values} if is_mapping else values
+    return sample
 
 
 def sample_view(sample: Mapping[str, Any], *, locale: str) -> dict[str, Any]:
@@ -57,7 +79,7 @@ def sample_context(
     Its links carry no valid token; the mail is never sent. Raises as `freeze_context` does.
     """
     if sample is None:
-        sample = json.loads(templates.files.get(f"{measure}/sample.json", "{}"))
+        sample = read_sample(templates.files, measure)
     links = {
         name: f"{SAMPLE_BASE_URL}{page}sample"
         for name, page in PAGES.items()

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from nurture.app.previews import compose_preview, warm_templates
+from nurture.app.previews import PreviewOptions, compose_preview, published, warm_templates
 from nurture.rendering.render import render
 from nurture.rendering.templates import Templates
 from tests.workers.installation import installed, settings_of
@@ -29,7 +29,9 @@ def test_a_mail_that_cannot_wait_finds_its_template_compiled(
                     thread.join(60)
             monkeypatch.setattr(Templates, "_compile", compile_now)
             for locale in ("en", "zh-CN"):
-                mail = compose_preview(services, "customer/any/order_confirmation", who=None, locale=locale)
+                mail = compose_preview(
+                    published(services), "customer/any/order_confirmation", PreviewOptions(locale=locale)
+                )
                 assert render(mail.loaded.templates, mail.frozen)
         finally:
             lifecycle.end()

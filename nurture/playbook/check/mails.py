@@ -12,6 +12,7 @@ from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.template_text import literal, outputs, references
 from nurture.playbook.folder import PROGRAMME, SAMPLE, MailFile
 from nurture.playbook.front_matter import MarkupFile, read_markup_file
+from nurture.rendering.sample import NAMED_SAMPLE
 
 PARTS = ("mjml", "txt")
 _PART_WORDS = {"mjml": "MJML part", "txt": "text part"}
@@ -130,6 +131,14 @@ def _check_sample(check: MeasureCheck) -> None:
         check.faults.add(path, 1, "no sample.json", 'add {"contact": {...}, "event": {...}, "entity": {...}}')
         check.faults.mark_broken(path, ())
         return
+    for name in sorted(folder.files):
+        if name == SAMPLE or NAMED_SAMPLE.fullmatch(name) is not None:
+            _check_sample_file(check, name)
+
+
+def _check_sample_file(check: MeasureCheck, name: str) -> None:
+    """Check that a file of sample values holds names that the mails of the measure may have."""
+    path, text = check.draft.folder.file(name), check.draft.folder.files[name]
     try:
         sample = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -16,6 +16,7 @@ from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.folder import LAYOUT, MEASURE, PROGRAMME, SAMPLE
 from nurture.rendering.checking.template_check import MailToCheck, check_templates
 from nurture.rendering.errors import TemplateProblem
+from nurture.rendering.sample import NAMED_SAMPLE
 from nurture.rendering.shared_values import SharedValues, shared_values_of
 
 _RESULTS_MAX = 2_000
@@ -55,7 +56,7 @@ def check_rendering(checks: Sequence[MeasureCheck], files: Mapping[str, str]) ->
     for key, (mail, check) in wanted.items():
         for problem in rendered[key].problems:
             _report(check, mail, problem)
-        if (subject := rendered[key].subject) is not None:
+        if (subject := rendered[key].subject) is not None and not mail.sample:
             subjects[mail.path] = subject
     return subjects
 
@@ -88,7 +89,14 @@ def _mails(check: MeasureCheck, files: Mapping[str, str]) -> Iterator[MailToChec
                     )
                     text = mail.path.removesuffix(".mjml") + ".txt"
                     if mail.path in files and text in files and not check.faults.has_broken(mail.path):
-                        yield mail
+                        yield from (mail._replace(sample=name) for name in ("", *_sample_names(check)))
+
+
+def _sample_names(check: MeasureCheck) -> list[str]:
+    """Return the names of the further samples of a measure that can be read."""
+    folder = check.draft.folder
+    matches = (NAMED_SAMPLE.fullmatch(name) for name in sorted(folder.files))
+    return [match[1] for match in matches if match and not check.faults.has_broken(folder.file(match[0]))]
 
 
 def _key(mail: MailToCheck, shared: SharedValues, files: Mapping[str, str], common: str) -> str:

@@ -10,7 +10,7 @@ from nurture.rendering.errors import TemplateFault, TemplateProblem
 from nurture.rendering.mail_parts import MailParts
 from nurture.rendering.owner_mail import OWNER_MAIL_NAMES, owner_mail_path, render_owner_sample
 from nurture.rendering.render import render_parts, to_bytes
-from nurture.rendering.sample import sample_context
+from nurture.rendering.sample import read_sample, sample_context
 from nurture.rendering.sandbox import Sandbox
 from nurture.rendering.template_analysis import free_names, line_of, reads_only
 from nurture.rendering.template_files import path_of, read_owner_source, read_source
@@ -45,9 +45,11 @@ class MailChecker:
         purpose: str,
         topic: str | None,
         to_owner: bool = False,
+        sample: str = "",
     ) -> tuple[MailParts | None, list[TemplateProblem]]:
-        """Return the mail rendered from its sample (None when that fails) and all of its problems.
+        """Return the mail rendered from a sample (None when that fails) and all of its problems.
 
+        sample: the name of another sample than sample.json.
         Neither time nor memory is limited here; `nurture.rendering.checking.template_check` limits the process.
         """
         problems: list[TemplateProblem] = []
@@ -65,11 +67,15 @@ class MailChecker:
                 locale=locale,
                 purpose=purpose,
                 topic=topic,
+                sample=read_sample(self._templates.files, measure, sample),
             )
             parts = render_parts(self._templates, context, reference=True)
             to_bytes(self._templates, context, parts)
         except TemplateFault as fault:
-            return None, [*problems, fault.problem]
+            problem = fault.problem
+            if sample:
+                problem = problem._replace(what=f"{problem.what} (with sample.{sample}.json)")
+            return None, [*problems, problem]
         return parts, problems
 
     def _check_owner_mail(self, measure: str, mail: str) -> tuple[MailParts | None, list[TemplateProblem]]:

@@ -42,6 +42,8 @@ class MailToCheck(NamedTuple):
     topic: str | None
     # A mail to owners, which has a text part alone.
     to_owner: bool = False
+    # The name of a further sample: `office` for sample.office.json.
+    sample: str = ""
 
     @property
     def path(self) -> str:

@@ -23,11 +23,13 @@ def main() -> None:
         mail = MailToCheck(*fields)
         _limit_processor_time(job["limits"]["cpu_seconds"])
         parts, problems = checker.check(**mail._asdict())
+        # A mail's own subject and text are those of sample.json.
+        shown = None if mail.sample else parts
         answer = {
             "path": mail.path,
             "problems": problems,
-            "subject": parts.subject if parts else None,
-            "text": parts.text if parts else None,
+            "subject": shown.subject if shown else None,
+            "text": shown.text if shown else None,
         }
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

@@ -133,9 +133,11 @@ def test_a_mail_is_shown_with_the_list_that_it_was_sent_with(sqlite_database: Da
 
 def previewed(world: World) -> str:
     """Return the first line of the digest as a preview shows it to Ada."""
-    return str(previews.preview(world.services, "lead/any/digest", who=ADA, locale=None)["text"]).partition(
-        "\n"
-    )[0]
+    return str(
+        previews.preview(
+            previews.published(world.services), "lead/any/digest", previews.PreviewOptions(who=ADA)
+        )["text"]
+    ).partition("\n")[0]
 
 
 def test_a_cart_tells_of_goods_that_run_low_and_of_related_ones(sqlite_database: Database) -> None:

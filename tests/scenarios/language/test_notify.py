@@ -228,12 +228,20 @@ def test_history_and_erasure_tell_nobody(sqlite_database: Database) -> None:
 
 def test_a_preview_and_the_list_of_measures_show_the_mail_to_owners(sqlite_database: Database) -> None:
     world = World(sqlite_database, shop())
-    shown = previews.preview(world.services, "any/detractor_care", who=None, locale=None)
+    shown = previews.preview(previews.published(world.services), "any/detractor_care")
     assert (shown["to"], shown["subject"]) == ("support", "3 of 10 from somebody with 2 orders")
     world.tell(ANN, "Order Completed", order_id="A-1", total=20, currency="EUR")
     world.tell(ANN, "Survey Answered", score=1)
     world.work()
-    shown = previews.preview(world.services, "any/detractor_care/notify1", who=ANN, locale=None)
+    shown = previews.preview(
+        previews.published(world.services), "any/detractor_care/notify1", previews.PreviewOptions(who=ANN)
+    )
     assert shown["subject"] == "1 of 10 from somebody with 1 orders"
     with pytest.raises(InputError, match="mails owners and no person"):
-        previews.send_test(world.services, "any/detractor_care", to="me@tea.example", who=None, actor="me")
+        previews.send_test(
+            previews.published(world.services),
+            "any/detractor_care",
+            to="me@tea.example",
+            actor="me",
+            settings=world.services.settings,
+        )
