@@ -20,6 +20,7 @@ from nurture.app.privacy import resume_erasures
 from nurture.app.services import Services
 from nurture.contacts.accept import inbox_key
 from nurture.database import bulk
+from nurture.database.day_counts import fold_changes
 from nurture.database.engine import limit_lock_wait
 from nurture.database.notifications import ADVANCE, DELIVER, FEEDBACK, INBOX, MEASUREMENT, note
 from nurture.database.schema import job_slots
@@ -100,6 +101,12 @@ def judge(connection: sa.Connection, _services: Services, _now: Instant) -> None
     note(connection, MEASUREMENT, "")
 
 
+def count(connection: sa.Connection, services: Services, now: Instant) -> None:
+    """Add the changes of mails and people to their days."""
+    zone = services.playbooks.active(connection).playbook.default_zone
+    fold_changes(connection, zone=zone, now=now)
+
+
 JOBS = (
     Job("look", 5, look),
     Job("answers", 60, answers),
@@ -108,6 +115,7 @@ JOBS = (
     Job("forget", 60, forget),
     Job("retain", 60, retain),
     Job("measure", 600, judge),
+    Job("count", 60, count),
 )
 
 

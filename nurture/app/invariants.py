@@ -18,6 +18,7 @@ from nurture.delivery.claim_queries import conservation
 from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
 from nurture.domain.message import COUNTING
 from nurture.domain.playbook import Cap, Playbook
+from nurture.reports.day_table_faults import find_faults
 
 #: Work that is due for longer than this shows that no worker processes it.
 _OVERDUE: Duration = 15 * MINUTE
@@ -367,7 +368,13 @@ def _outcomes(connection: sa.Connection, context: CheckContext) -> Iterator[str]
         yield f"contact:{row.person}: {counted}, or its amounts do not add up"
 
 
+def _day_table(connection: sa.Connection, context: CheckContext) -> Iterator[str]:
+    """The day table adds up to the ledger and to the people at each stage, also day by day of the last month."""
+    yield from find_faults(connection, zone=context.playbook.default_zone, now=context.now)
+
+
 CHECKS: dict[str, Check] = {
+    "day table": _day_table,
     "enrolments": _enrolled,
     "outcomes": _outcomes,
     "conservation": _conservation,

@@ -1,16 +1,23 @@
 """Reports: the ledger of mails, and counts of mails, people and replies."""
 
+from datetime import date
 from statistics import median
 from typing import Any
 
+import sqlalchemy as sa
+
 from nurture.app.services import Services
 from nurture.contacts.queries import resolve_contact
+from nurture.database.audit import record
+from nurture.domain.errors import InputError
 from nurture.domain.instant import DAY, MINUTE
 from nurture.feedback import reply_queries
 from nurture.measurement.many_verdicts import verdicts_by_chance, works_together
 from nurture.measurement.trials import measure_trials
 from nurture.playbook.measure_names import load_measure_names
 from nurture.reports import ledger
+from nurture.reports.day_table import Days
+from nurture.reports.day_table_faults import correct, find_faults
 from nurture.reports.experiments import experiment_row
 from nurture.reports.person import load_family_ids
 
@@ -27,15 +34,20 @@ def messages(
         return [{**row, "measure": names.shown(row["measure"])} for row in rows]
 
 
-def measures(services: Services) -> list[dict[str, Any]]:
+def measures(
+    services: Services, *, since: str | None = None, until: str | None = None
+) -> list[dict[str, Any]]:
     """Return one row for each measure: its mails by state, and what its newest trial shows.
 
+    since, until: the first and the last day (YYYY-MM-DD) of what happened to the mails. Raises InputError for text
+    that is no day.
     `works_together`: it works also beside all other measures that are judged; `compared` is how many these are, and
     `by_chance` how many of them would have a verdict if none had an effect.
     """
     with services.database.read() as connection:
+        days = asked_days(services.playbooks.active(connection).playbook.default_zone, since, until)
         names = load_measure_names(services.playbooks, connection)
-        rows = {row["measure"]: row for row in ledger.count_by_measure(connection)}
+        rows = {row["measure"]: row for row in ledger.count_by_measure(connection, days)}
         trials = measure_trials(connection, now=services.clock.now())
     together = works_together(trials)
     compared, by_chance = verdicts_by_chance(trials.values())
@@ -50,6 +62,43 @@ def measures(services: Services) -> list[dict[str, Any]]:
         }
         for root in sorted(rows.keys() | trials.keys(), key=names.shown)
     ]
+
+
+def asked_days(zone: str, since: str | None, until: str | None) -> Days:
+    """Return these days of the brand's zone. Raises InputError for text that is no day, or days in the wrong order."""
+    for option, text in (("--from", since), ("--to", until)):
+        if text is not None and not _is_day(text):
+            raise InputError(f"{option} {text}: write a day as YYYY-MM-DD, such as 2026-11-30")
+    if since is not None and until is not None and until < since:
+        raise InputError(f"--to {until} is before --from {since}")
+    return Days(zone, since, until)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def verify_counts(services: Services) -> list[str]:
+    """Return in words where the day table differs from the ledger and from the people at each stage."""
+    with services.database.read() as connection:
+        zone = services.playbooks.active(connection).playbook.default_zone
+        return list(find_faults(connection, zone=zone, now=services.clock.now()))
+
+
+def correct_counts(services: Services, *, actor: str) -> int:
+    """Add to the day table what it lacks, on today's day; return how many changes that took."""
+    now = services.clock.now()
+
+    def work(connection: sa.Connection) -> int:
+        added = correct(connection, now=now)
+        if added:
+            record(connection, at=now, actor=actor, action="counts.correct", detail={"changes": added})
+        return added
+
+    return services.database.run(work)
 
 
 def replies(services: Services, *, days: int) -> list[dict[str, Any]]:

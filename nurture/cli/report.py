@@ -6,27 +6,55 @@ from typing import Annotated, Any
 import typer
 
 from nurture.cli import output
-from nurture.cli.context import Json, open_installation
-from nurture.domain.errors import InputError
+from nurture.cli.context import Json, current_actor, open_installation
+from nurture.domain.errors import CheckFailed, InputError
 
 app = typer.Typer(help="Show counts of mails, people and replies.", no_args_is_help=True)
 
 _COUNTS = ["planned", "sent", "skipped", "cancelled", "expired", "failed", "in_doubt", "waiting"]
 
 
+_DAY = "YYYY-MM-DD"
+Since = Annotated[
+    str | None, typer.Option("--from", metavar=_DAY, help="The first day, in the brand's time zone.")
+]
+Until = Annotated[
+    str | None, typer.Option("--to", metavar=_DAY, help="The last day, in the brand's time zone.")
+]
+
+
 @app.command()
-def measures(*, as_json: Json = False) -> None:
+def measures(
+    *,
+    since: Since = None,
+    until: Until = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the counts with the mails and the people themselves.")
+    ] = False,
+    correct: Annotated[
+        bool, typer.Option("--correct", help="Compare, and add to the counts what they lack.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show of each measure its mails by state, and whether it works.
 
     The columns after `planned` add up to it; measures without a mail are in the second table only. `people` are
     those whose time for an outcome is over, with and without the measure; `at any time` holds however often one looks.
 
-    Example: nurture report measures
+    With --from or --to the first table shows what changed in these days: the mails that were planned, and how many more
+    are in each state at the end, so `waiting` may have fallen.
+
+    Counts come from the day table. --verify compares it with the ledger and exits with 1 where they differ.
+
+    Example: nurture report measures --from 2026-11-01 --to 2026-11-30
     """
     from nurture.app import reports
 
+    if verify or correct:
+        _verify(correct=correct, as_json=as_json)
+        return
     with open_installation() as services:
-        rows = reports.measures(services)
+        rows = reports.measures(services, since=since, until=until)
     if as_json:
         output.print_json(rows)
         return
@@ -36,6 +64,24 @@ def measures(*, as_json: Json = False) -> None:
     output.print_table([_shown(row) for row in rows], _SHOWN, title="effect")
     for line in _words_about_many(rows):
         output.print_text(line)
+
+
+def _verify(*, correct: bool, as_json: bool) -> None:
+    from nurture.app import reports
+
+    with open_installation() as services:
+        faults = reports.verify_counts(services)
+        added = reports.correct_counts(services, actor=current_actor()) if correct else None
+    output.print_rows(
+        [{"fault": fault} for fault in faults],
+        ["fault"],
+        as_json=as_json,
+        title="differences" if faults else "the counts match the ledger",
+    )
+    if added is not None:
+        output.print_notice(f"{added} changes were added to the counts")
+    elif faults:
+        raise CheckFailed(f"the day table differs in {len(faults)} places; --correct adds what it lacks")
 
 
 @app.command()

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from nurture.consent.queries import raise_versions
 from nurture.contacts.family_queries import family
 from nurture.database.bulk import any_of, insert
+from nurture.database.day_counts import COUNTED, count_mails
 from nurture.database.schema import contacts, messages, pauses, runs, switches
 from nurture.domain.instant import Instant
 
@@ -139,11 +140,10 @@ def end_runs_and_messages(
     cancelled = cancelled.values(
         status="cancelled", reason=reason, settled_at=now, lease_owner=None, lease_until=None
     )
-    return CancelCounts(
-        contacts=len(ids),
-        runs=connection.execute(ended).rowcount,
-        messages=connection.execute(cancelled).rowcount,
-    )
+    runs_ended = connection.execute(ended).rowcount
+    mails = connection.execute(cancelled.returning(*COUNTED)).all()
+    count_mails(connection, mails, before="waiting")
+    return CancelCounts(contacts=len(ids), runs=runs_ended, messages=len(mails))
 
 
 def _lock_with_survivors(connection: sa.Connection, ids: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.database.bulk import any_of, insert, list_text, relation_of_parameter
+from nurture.database.day_counts import count_people
 from nurture.database.engine import encode
 from nurture.database.schema import contacts, identities, merges
 from nurture.domain.event import IDENTITY_KINDS, Identity
@@ -196,11 +197,14 @@ def record_merge(
     connection.execute(
         sa.insert(merges).values(survivor=survivor, merged=merged, at=at, evidence=encode(dict(evidence)))
     )
-    connection.execute(
+    joined = connection.execute(
         sa.update(contacts)
         .where(sa.or_(contacts.c.id == merged, contacts.c.survivor == merged))
         .values(survivor=survivor, wake_at=FOREVER, version=contacts.c.version + 1)
+        .returning(contacts.c.id, contacts.c.track, contacts.c.stage)
     )
+    # Those that had been merged into it before stood at no stage of their own.
+    count_people(connection, [(at, row.track, row.stage, -1) for row in joined if row.id == merged])
 
 
 def undo_merge(connection: sa.Connection, merged: int, survivor: int, *, at: Instant) -> int:
@@ -226,14 +230,16 @@ def undo_merge(connection: sa.Connection, merged: int, survivor: int, *, at: Ins
         sa.update(identities).where(identities.c.contact_id == survivor, of_members).values(contact_id=merged)
     ).rowcount
     is_member = any_of(contacts.c.id, sorted(members), connection)
-    connection.execute(
+    parted = connection.execute(
         sa.update(contacts)
         .where(is_member)
         .values(
             survivor=sa.case((contacts.c.id == merged, sa.null()), else_=merged),
             version=contacts.c.version + 1,
         )
+        .returning(contacts.c.id, contacts.c.track, contacts.c.stage)
     )
+    count_people(connection, [(at, row.track, row.stage, 1) for row in parted if row.id == merged])
     undone = sa.update(merges).where(merges.c.merged == merged, merges.c.undone_at.is_(None))
     connection.execute(undone.values(undone_at=at))
     return names

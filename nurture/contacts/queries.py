@@ -14,6 +14,7 @@ from nurture.contacts.family_queries import members_of
 from nurture.contacts.save_queries import save
 from nurture.contacts.state_codec import decode_memory, decode_run_data
 from nurture.database.bulk import Row, any_of, any_of_parameter, insert, list_text, update
+from nurture.database.day_counts import count_people
 from nurture.database.engine import decode
 from nurture.database.schema import contact_state, contacts, identities, messages, runs
 from nurture.domain.contact import Contact, Run
@@ -112,6 +113,7 @@ def create_reserved(
             }
         )
     insert(connection, contacts, rows)
+    count_people(connection, [(row["first_seen_at"], row["track"], row["stage"], 1) for row in rows])
 
 
 def lock_contacts(

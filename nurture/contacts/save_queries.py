@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nurture.contacts.family_queries import family, members_of
+from nurture.contacts.stage_counts import count_moves
 from nurture.contacts.state_codec import encode_memory, encode_run_data
 from nurture.contacts.watch_queries import end_watches, renew_watches, set_watches
 from nurture.database.bulk import (
@@ -23,6 +24,7 @@ from nurture.database.bulk import (
     relation_of_parameter,
     update,
 )
+from nurture.database.day_counts import COUNTED, NEW, count_mails
 from nurture.database.engine import encode
 from nurture.database.notifications import DELIVER, note
 from nurture.database.schema import (
@@ -57,7 +59,7 @@ _PLANNED = (
     *("measure", "run_key", "step", "mail", "track", "purpose", "topic", "lane", "priority", "holdout"),
     *("began_as", "asked_for", "has_code", "request", "decided_at", "due_at", "valid_until"),
 )
-_MESSAGE = (*_PLANNED, "status", "reason", "settled_at", "told")
+_MESSAGE = (*_PLANNED, "status", "reason", "settled_at", "told", "variant")
 _contact_values = attrgetter(*_CONTACT)
 _clock_values = attrgetter(*_CLOCK)
 _run_stays = attrgetter(*_RUN_STAYS)
@@ -96,7 +98,7 @@ def cancel_runs(connection: sa.Connection, run_ids: Sequence[int], *, reason: st
         return
     mine = any_of(runs.c.id, run_ids, connection)
     unsent = messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")])
-    connection.execute(
+    cancelled = connection.execute(
         sa.update(messages)
         .where(
             mine,
@@ -113,7 +115,9 @@ def cancel_runs(connection: sa.Connection, run_ids: Sequence[int], *, reason: st
             lease_owner=None,
             lease_until=None,
         )
+        .returning(*COUNTED)
     )
+    count_mails(connection, cancelled, before="waiting")
     ended = {"status": "cancelled", "reason": reason, "ended_at": at, "due_at": FOREVER, "mailing": False}
     connection.execute(sa.update(runs).where(mine).values(**ended))
 
@@ -141,7 +145,8 @@ def cancel_duplicate_messages(connection: sa.Connection, survivor: int, merged: 
             has_it,
         )
         ended = {"status": "cancelled", "reason": "merged", "settled_at": at}
-        connection.execute(statement.values(**ended, lease_owner=None, lease_until=None))
+        cancelled = statement.values(**ended, lease_owner=None, lease_until=None).returning(*COUNTED)
+        count_mails(connection, connection.execute(cancelled), before="waiting")
 
 
 def mark_outcomes_applied(connection: sa.Connection, message_ids: Sequence[int]) -> None:
@@ -166,6 +171,7 @@ def _save_contacts(
     insert(connection, contacts, begun, columns=("id", *_CONTACT, "email"))
     update(connection, contacts, moved, key=["id"], columns=_CONTACT)
     update(connection, contacts, unchanged, key=["id"], columns=_CLOCK)
+    count_moves(connection, advances, new)
     _save_memories(connection, [advance.contact for advance in advances])
 
 
@@ -211,7 +217,7 @@ def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
     members: dict[int, list[int]] = {}
     for member, person in members_of(connection, {person for person, *_ in wanted}).items():
         members.setdefault(person, []).append(member)
-    cancelled = 0
+    cancelled: list[sa.Row[Any]] = []
     for about_entities in (False, True):
         rows = [
             (member, *target, *values)
@@ -221,8 +227,9 @@ def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
         ]
         if rows:
             statement = _cancellation(connection.dialect.name, about_entities)
-            cancelled += connection.execute(statement, {"rows": list_text(rows)}).rowcount
-    return cancelled
+            cancelled += connection.execute(statement, {"rows": list_text(rows)})
+    count_mails(connection, cancelled, before="waiting")
+    return len(cancelled)
 
 
 @lru_cache
@@ -258,6 +265,7 @@ def _cancellation(dialect: str, about_entities: bool) -> sa.Update:
             lease_owner=None,
             lease_until=None,
         )
+        .returning(*COUNTED)
     )
 
 
@@ -276,10 +284,12 @@ def _save_messages(connection: sa.Connection, advances: Sequence[Advance]) -> in
                     message.cancelled,
                     message.decided_at if ended else None,
                     ended,
+                    (run.variant or None) if run is not None else None,
                 )
             )
     if rows:
-        connection.execute(_decision(connection.dialect.name), {"rows": list_text(rows)})
+        decided = connection.execute(_decision(connection.dialect.name), {"rows": list_text(rows)})
+        count_mails(connection, decided, before=NEW)
         lanes = {message.lane for advance in advances for message in advance.messages}
         note(connection, DELIVER, *sorted(lanes))
     return len(rows)
@@ -299,7 +309,10 @@ def _decision(dialect: str) -> Any:
         .order_by(decided.c.place_)
     )
     key = ["contact_id", "measure", "run_key", "step"]
-    return insert_statement(dialect, messages, ["contact_id", *_MESSAGE], source, conflict=key)
+    returning = [column.name for column in COUNTED]
+    return insert_statement(
+        dialect, messages, ["contact_id", *_MESSAGE], source, conflict=key, returning=returning
+    )
 
 
 def _save_transitions(connection: sa.Connection, advances: Sequence[Advance]) -> int:

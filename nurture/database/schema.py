@@ -4,6 +4,8 @@ Migrations under `database/migrations` build exactly these; a test compares both
 transitions, consents, audit ...) are updated by erasure alone.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -547,6 +549,8 @@ messages = sa.Table(
     sa.Column("began_as", sa.Text),
     sa.Column("asked_for", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("has_code", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The variant of its run; NULL for none, and in rows of earlier versions.
+    sa.Column("variant", sa.Text),
     sa.Column("request", sa.Text),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
@@ -1084,6 +1088,70 @@ decisions = sa.Table(
     sa.Column("action", sa.Text, nullable=False, server_default=""),
     # JSON text: every further figure.
     sa.Column("figures", sa.Text, nullable=False),
+)
+
+# ---- day table -------------------------------------------------------------------------------------------
+
+
+def _counted_mails() -> tuple[sa.Column[Any], ...]:
+    """Return the columns that a count of mails is kept by."""
+    return (
+        sa.Column("measure", sa.Text, nullable=False),
+        sa.Column("step", sa.Text, nullable=False),
+        # "" for none.
+        sa.Column("variant", sa.Text, nullable=False),
+        sa.Column("track", sa.Text, nullable=False),
+        sa.Column("asked_for", sa.Boolean, nullable=False),
+        # waiting (also ready and on_wire) | sent | skipped | cancelled | expired | failed | in_doubt
+        sa.Column("status", sa.Text, nullable=False),
+        # Of what is skipped, cancelled, expired or failed; else "".
+        sa.Column("reason", sa.Text, nullable=False),
+    )
+
+
+#: Changes of mails' status that are in no day yet: one row for each transaction and kind of change
+#: (`database.day_counts`). Rows never change; each minute they are added to `mail_days` and deleted.
+mail_changes = sa.Table(
+    "mail_changes",
+    metadata,
+    _id(),
+    # Begin of the quarter of an hour; each time zone has its midnight at one.
+    sa.Column("slot", Instant, nullable=False),
+    *_counted_mails(),
+    # More or fewer mails of this status.
+    sa.Column("n", sa.Integer, nullable=False),
+)
+
+#: The same by day. The sum over all days is the number of mails that have this status now.
+mail_days = sa.Table(
+    "mail_days",
+    metadata,
+    # YYYY-MM-DD in the time zone of the brand.
+    sa.Column("day", sa.Text, nullable=False),
+    *_counted_mails(),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("day", "measure", "step", "variant", "track", "asked_for", "status", "reason"),
+)
+
+#: People who came to a stage and left it, in no day yet; as `mail_changes`.
+people_changes = sa.Table(
+    "people_changes",
+    metadata,
+    _id(),
+    sa.Column("slot", Instant, nullable=False),
+    sa.Column("track", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("n", sa.Integer, nullable=False),
+)
+
+#: The same by day. The sum over all days is the number of people who stand at the stage now.
+people_days = sa.Table(
+    "people_days",
+    metadata,
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("track", sa.Text, primary_key=True),
+    sa.Column("stage", sa.Text, primary_key=True),
+    sa.Column("n", sa.BigInteger, nullable=False),
 )
 
 # ---- operating -------------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ A chunk of any size takes a constant number of statements. The send gate and eve
 `delivery.send_gate_queries`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -21,6 +21,7 @@ from nurture.database.bulk import (
     relation_of_parameter,
     update,
 )
+from nurture.database.day_counts import COUNTED, COUNTED_AS, count_mails
 from nurture.database.schema import (
     MAIL_CLASS,
     consents,
@@ -228,7 +229,11 @@ def _pending_since(dialect: str) -> sa.Select[Any]:
 
 def write_verdicts(connection: sa.Connection, rows: Sequence[Row]) -> None:
     """Write the verdicts of the guard into those of the messages that still wait."""
-    update(connection, messages, rows, key=("id",), columns=VERDICT, where=_STILL_WAITING)
+    shape: dict[str, Any] = {"key": ("id",), "columns": VERDICT, "where": _STILL_WAITING}
+    update(connection, messages, [row for row in rows if row["settled_at"] is None], **shape)
+    settled = [row for row in rows if row["settled_at"] is not None]
+    ended = update(connection, messages, settled, **shape, returning=[column.name for column in COUNTED])
+    count_mails(connection, ended, before="waiting")
 
 
 _STILL_WAITING = STATUS == "waiting"
@@ -257,9 +262,7 @@ def insert_coupons(connection: sa.Connection, rows: Sequence[Row]) -> None:
 
 # ---- conservation ----------------------------------------------------------------------------------------
 
-#: A message's status -> its column in the report, where the two differ.
-_COLUMN_OF: Mapping[str, str] = {"ready": "waiting", "on_wire": "waiting"}
-_COLUMNS = ("sent", "skipped", "cancelled", "expired", "failed", "in_doubt", "waiting")
+COLUMNS: Final = ("sent", "skipped", "cancelled", "expired", "failed", "in_doubt", "waiting")
 
 
 def _decided_count(connection: sa.Connection) -> sa.ColumnElement[int]:
@@ -268,9 +271,15 @@ def _decided_count(connection: sa.Connection) -> sa.ColumnElement[int]:
     return sa.func.json_array_length(runs.c.decided)
 
 
+def count_planned(connection: sa.Connection) -> dict[str, int]:
+    """Return measure -> how many mails its runs have decided, without measures of none."""
+    planned = sa.select(runs.c.measure, sa.func.sum(_decided_count(connection))).group_by(runs.c.measure)
+    return {measure: int(count) for measure, count in connection.execute(planned) if count}
+
+
 def no_mails(measure: str) -> dict[str, Any]:
     """Return the counts of a measure that decided no mail yet."""
-    return {"measure": measure, "planned": 0, **dict.fromkeys(_COLUMNS, 0), "balanced": True}
+    return {"measure": measure, "planned": 0, **dict.fromkeys(COLUMNS, 0), "balanced": True}
 
 
 def conservation(connection: sa.Connection) -> list[dict[str, Any]]:
@@ -279,18 +288,16 @@ def conservation(connection: sa.Connection) -> list[dict[str, Any]]:
     `planned` is counted from the steps that runs decided (an ops send starts runs too), the others from the ledger.
     `balanced` is true when both counts match.
     """
-    planned = sa.select(runs.c.measure, sa.func.sum(_decided_count(connection))).group_by(runs.c.measure)
     report: dict[str, dict[str, Any]] = {}
 
     def row_of(measure: str) -> dict[str, Any]:
         return report.setdefault(measure, no_mails(measure))
 
-    for measure, count in connection.execute(planned):
-        if count:
-            row_of(measure)["planned"] = int(count)
+    for measure, count in count_planned(connection).items():
+        row_of(measure)["planned"] = count
     counted = sa.select(messages.c.measure, messages.c.status, sa.func.count())
     for measure, status, count in connection.execute(counted.group_by(messages.c.measure, messages.c.status)):
-        row_of(measure)[_COLUMN_OF.get(status, status)] += count
+        row_of(measure)[COUNTED_AS.get(status, status)] += count
     for row in report.values():
-        row["balanced"] = row["planned"] == sum(row[name] for name in _COLUMNS)
+        row["balanced"] = row["planned"] == sum(row[name] for name in COLUMNS)
     return [report[measure] for measure in sorted(report)]

@@ -87,7 +87,9 @@ def write_outcomes(
     for result in results:
         if result.outcome.suppress:
             suppress_hard_bounce(connection, delivery, result.ready.address, now=now)
-    written = send_gate_queries.settle_attempts(connection, list(rows.values()), worker=delivery.worker)
+    written = send_gate_queries.settle_attempts(
+        connection, list(rows.values()), worker=delivery.worker, now=now
+    )
     evidence = [
         rows[result.ready.id]
         for result in results
@@ -269,7 +271,7 @@ def put_lapsed_in_doubt(connection: sa.Connection, clock: Clock, *, limit: int) 
     }
     settled = [row for row in lapsed if rows[row.id]["settled_at"] is not None]
     waiting = lock_waiting_contacts(connection, [run_row(row) for row in settled])
-    written = send_gate_queries.mark_in_doubt(connection, list(rows.values()), lease=lease)
+    written = send_gate_queries.mark_in_doubt(connection, list(rows.values()), lease=lease, now=now)
     # The final dot is the furthest a mail may have got without a reply that was read.
     text = "the worker stopped before it wrote an outcome"
     send_gate_queries.append_attempts(

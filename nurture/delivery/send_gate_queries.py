@@ -19,6 +19,7 @@ from nurture.database.bulk import (
     relation_of_parameter,
     update,
 )
+from nurture.database.day_counts import COUNTED, count_mails
 from nurture.database.schema import account_members, accounts, attempts, contacts, messages, sends, switches
 from nurture.delivery.claim_queries import STATUS, Rows
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH
@@ -147,8 +148,10 @@ def write_render_verdicts(connection: sa.Connection, rows: Sequence[Row], *, wor
     names = ("status", "reason", "due_at", "settled_at", "verdict")
     given = relation(connection, [messages.c[name] for name in ("id", "attempt", *names)], rows)
     values = {**_NO_LEASE, "sent_at": None, **{name: given.c[name] for name in names}}
-    statement = sa.update(messages).values(**values).where(_has_lease(given))
-    return connection.execute(statement, {"of_worker": worker}).rowcount
+    statement = sa.update(messages).values(**values).where(_has_lease(given)).returning(*COUNTED)
+    written = connection.execute(statement, {"of_worker": worker}).all()
+    count_mails(connection, written, before="waiting")
+    return len(written)
 
 
 def _has_lease(given: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -189,7 +192,7 @@ def _append(dialect: str) -> Any:
     return insert_statement(dialect, attempts, _ATTEMPT, source)
 
 
-def settle_attempts(connection: sa.Connection, rows: Sequence[Row], *, worker: str) -> set[int]:
+def settle_attempts(connection: sa.Connection, rows: Sequence[Row], *, worker: str, now: Instant) -> set[int]:
     """Write the outcomes of the worker's own attempts that are on the wire; return the ids written.
 
     rows: `id`, `attempt`, `status`, `reason`, `due_at`, `settled_at`, `sent_at`, `told`, `context` (None: keep it).
@@ -198,7 +201,9 @@ def settle_attempts(connection: sa.Connection, rows: Sequence[Row], *, worker: s
         return set()
     names = _SETTLED if any(row["context"] is not None for row in rows) else _SETTLED[:-1]
     given = {"rows": list_text([row[name] for name in names] for row in rows), "of_worker": worker}
-    return _ids(connection.execute(_settle_attempts(connection.dialect.name, names), given))
+    written = connection.execute(_settle_attempts(connection.dialect.name, names), given).all()
+    count_mails(connection, written, before="waiting", now=now)
+    return {row.id for row in written}
 
 
 _SETTLED = ("id", "attempt", "status", "reason", "due_at", "settled_at", "sent_at", "told", "context")
@@ -214,10 +219,7 @@ def _settle_attempts(dialect: str, names: tuple[str, ...]) -> Any:
         context = sa.func.coalesce(given.c.context, messages.c.context)
         values["context"] = sa.case((erased.correlate(messages), sa.null()), else_=context)
     return (
-        sa.update(messages)
-        .values(values)
-        .where(_has_lease(given), STATUS == "on_wire")
-        .returning(messages.c.id)
+        sa.update(messages).values(values).where(_has_lease(given), STATUS == "on_wire").returning(*COUNTED)
     )
 
 
@@ -225,11 +227,15 @@ def settle_attempts_in_doubt(connection: sa.Connection, rows: Sequence[Row]) -> 
     """Settle attempts in doubt by late evidence (`sent`, `failed`) about them; return the ids written."""
     columns = ("status", "reason", "due_at", "settled_at")
     key = ("id", "attempt")
-    written = update(connection, messages, rows, key=key, columns=columns, where=_IN_DOUBT, returning=("id",))
+    written = update(
+        connection, messages, rows, key=key, columns=columns, where=_IN_DOUBT, returning=_COUNTED_NAMES
+    )
+    count_mails(connection, written, before="in_doubt")
     return {row.id for row in written}
 
 
 _IN_DOUBT = messages.c.status == sa.literal_column("'in_doubt'")
+_COUNTED_NAMES = tuple(column.name for column in COUNTED)
 
 
 def count_attempts(connection: sa.Connection, ids: Sequence[int]) -> dict[tuple[int, str], int]:
@@ -279,15 +285,18 @@ def find_lapsed_on_wire(connection: sa.Connection, *, lease: Instant, limit: int
     return connection.execute(statement).all()
 
 
-def mark_in_doubt(connection: sa.Connection, rows: Sequence[Row], *, lease: Instant) -> set[int]:
+def mark_in_doubt(
+    connection: sa.Connection, rows: Sequence[Row], *, lease: Instant, now: Instant
+) -> set[int]:
     """Put messages of these attempts in doubt that are on the wire under a lapsed lease; return the ids written."""
     lapsed = sa.and_(messages.c.status == "on_wire", messages.c.lease_until <= lease)
     columns = ("status", "reason", "due_at", "settled_at", *_NO_LEASE)
     released = [{**row, **_NO_LEASE} for row in rows]
     key = ("id", "attempt")
     written = update(
-        connection, messages, released, key=key, columns=columns, where=lapsed, returning=("id",)
+        connection, messages, released, key=key, columns=columns, where=lapsed, returning=_COUNTED_NAMES
     )
+    count_mails(connection, written, before="waiting", now=now)
     return {row.id for row in written}
 
 
@@ -305,4 +314,6 @@ def retry_in_doubt(connection: sa.Connection, *, now: Instant, limit: int) -> in
         return 0
     statement = sa.update(messages).where(any_of(messages.c.id, ids, connection))
     values = {**_NO_LEASE, "status": "waiting", "reason": "in_doubt", "sent_at": None}
-    return connection.execute(statement.values(**values)).rowcount
+    written = connection.execute(statement.values(**values).returning(*COUNTED)).all()
+    count_mails(connection, written, before="in_doubt", now=now)
+    return len(written)

@@ -22,6 +22,7 @@ from nurture.contacts.locking import LostRace
 from nurture.database import schema as t
 from nurture.database.audit import record
 from nurture.database.bulk import Row, any_of, insert, update
+from nurture.database.day_counts import COUNTED, count_mails, count_people
 from nurture.database.engine import Database, decode, encode
 from nurture.domain.counts import Counts
 from nurture.domain.event import Identity
@@ -100,11 +101,14 @@ def stop_mail(
     leave_accounts(connection, members, now=now)
     _blank_texts(connection, names, now)
     shop_queries.delete_things_of(connection, names)
-    connection.execute(
+    erased = connection.execute(
         sa.update(t.contacts)
         .where(any_of(t.contacts.c.id, members, connection))
         .values(erased_at=now, version=t.contacts.c.version + 1)
+        .returning(t.contacts.c.survivor, t.contacts.c.track, t.contacts.c.stage)
     )
+    # Contacts that were merged into another stand at no stage of their own.
+    count_people(connection, [(now, row.track, row.stage, -1) for row in erased if row.survivor is None])
     personal_data.overwrite(connection, members)
     insert(
         connection,
@@ -161,16 +165,16 @@ def _cancel_mail(connection: sa.Connection, members: Sequence[int], now: Instant
     free: dict[str, Any] = {"told": True, "lease_owner": None, "lease_until": None}
     unsent = t.messages.c.status.in_([sa.literal_column("'waiting'"), sa.literal_column("'ready'")])
     cancelled = sa.update(t.messages).where(mine, unsent)
-    count = connection.execute(
-        cancelled.values(status="cancelled", reason="erased", settled_at=now, **free)
-    ).rowcount
+    cancelled = cancelled.values(status="cancelled", reason="erased", settled_at=now, **free)
+    mails = connection.execute(cancelled.returning(*COUNTED)).all()
+    count_mails(connection, mails, before="waiting")
     doubted = t.messages.c.status == sa.literal_column("'in_doubt'")
     connection.execute(
         sa.update(t.messages)
         .where(mine, doubted, t.messages.c.settled_at.is_(None))
         .values(settled_at=now, due_at=FOREVER, **free)
     )
-    return count
+    return len(mails)
 
 
 def _cancel_runs(connection: sa.Connection, members: Sequence[int], now: Instant) -> int:

@@ -5,7 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import Row, relation
+from nurture.database.bulk import Row, any_of, relation
+from nurture.database.day_counts import COUNTED, count_mails
 from nurture.database.schema import contacts, messages, runs
 from nurture.domain.instant import Instant
 
@@ -51,6 +52,15 @@ def lock_waiting_contacts(connection: sa.Connection, rows: Sequence[Row]) -> lis
     return list(connection.execute(statement).scalars())
 
 
+def lock_statuses(connection: sa.Connection, message_ids: Sequence[int]) -> dict[int, str]:
+    """Lock these messages and return id -> status."""
+    statement = sa.select(messages.c.id, messages.c.status).where(
+        any_of(messages.c.id, message_ids, connection)
+    )
+    rows = connection.execute(statement.order_by(messages.c.id).with_for_update())
+    return {row.id: row.status for row in rows}
+
+
 def settle_message(
     connection: sa.Connection, message_id: int, *, status: str, reason: str, now: Instant
 ) -> bool:
@@ -60,9 +70,13 @@ def settle_message(
     one on the wire: a bounce may arrive before the worker that sent the mail has written its outcome.
     """
     allowed = ("in_doubt",) if status == "sent" else ("in_doubt", "sent", "on_wire")
+    before = lock_statuses(connection, [message_id])
     statement = (
         sa.update(messages)
         .where(messages.c.id == message_id, messages.c.status.in_(allowed))
         .values(status=status, reason=reason, settled_at=sa.func.coalesce(messages.c.settled_at, now))
+        .returning(*COUNTED)
     )
-    return connection.execute(statement).rowcount > 0
+    written = connection.execute(statement).all()
+    count_mails(connection, written, before=before, now=now)
+    return bool(written)

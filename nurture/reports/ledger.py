@@ -1,13 +1,14 @@
 """Report the ledger: single mails, and for each measure the outcomes of all planned mails."""
 
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from nurture.contacts.action_queries import count_actions
 from nurture.database import schema as t
-from nurture.delivery.claim_queries import conservation, no_mails
+from nurture.delivery.claim_queries import COLUMNS, count_planned, no_mails
 from nurture.domain.instant import to_iso
+from nurture.reports.day_table import ALL_DAYS, Days, sum_mails, sum_people
 
 
 def list_messages(
@@ -64,40 +65,41 @@ def load_attempts(connection: sa.Connection, number: int) -> list[dict[str, Any]
     ]
 
 
-def count_by_measure(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return planned and settled mails per measure; `balanced`: planned matches the ledger.
+def count_by_measure(connection: sa.Connection, days: Days = ALL_DAYS) -> list[dict[str, Any]]:
+    """Return planned and settled mails per measure, from the day table; `balanced`: planned matches the others.
 
-    `actions`: of a measure that decided any, `planned` and their number by status.
-
+    Of all days, `planned` is counted from the steps that runs decided. Of some days the figures are what changed in
+    them: `planned` the mails decided, each status how many more mails have it.
+    `actions`: of a measure that decided any, `planned` and their number by status; of all days only.
     `skips` and `expiries` count the skipped and the expired mails by reason; `asked_for` those that people asked for.
     """
-    m = t.messages.c
-    reasons = connection.execute(
-        sa.select(m.measure, m.status, m.reason, sa.func.count())
-        .where(m.status.in_(("skipped", "expired")))
-        .group_by(m.measure, m.status, m.reason)
-    )
-    requested = connection.execute(
-        sa.select(m.measure, sa.func.count()).where(m.asked_for).group_by(m.measure)
-    )
-    asked = {str(path): int(count) for path, count in requested}
-    counts: dict[tuple[str, str], dict[str, int]] = {}
-    for path, status, reason, count in reasons:
-        counts.setdefault((path, status), {})[reason] = count
-    acted = count_actions(connection)
-    rows = conservation(connection)
-    known = {row["measure"] for row in rows}
-    rows += [no_mails(measure) for measure in acted if measure not in known]
-    return [
-        {
-            **row,
-            **({"actions": acted[row["measure"]]} if row["measure"] in acted else {}),
-            "skips": counts.get((row["measure"], "skipped"), {}),
-            "expiries": counts.get((row["measure"], "expired"), {}),
-            "asked_for": asked.get(row["measure"], 0),
-        }
-        for row in sorted(rows, key=lambda row: row["measure"])
-    ]
+    rows: dict[str, dict[str, Any]] = {}
+
+    def row_of(measure: str) -> dict[str, Any]:
+        return rows.setdefault(measure, nothing_planned(measure))
+
+    for (measure, _, _, _, asked_for, status, reason), number in sum_mails(connection, days).items():
+        row = row_of(measure)
+        row[status] += number
+        row["asked_for"] += number if asked_for else 0
+        if status in _REASONS:
+            reasons = row[_REASONS[status]]
+            reasons[reason] = reasons.get(reason, 0) + number
+    if days.is_all:
+        for measure, count in count_planned(connection).items():
+            row_of(measure)["planned"] = count
+        for measure, counts in count_actions(connection).items():
+            row_of(measure)["actions"] = counts
+    for row in rows.values():
+        counted = sum(row[name] for name in COLUMNS)
+        if not days.is_all:
+            row["planned"] = counted
+        row["balanced"] = row["planned"] == counted
+    return [rows[measure] for measure in sorted(rows)]
+
+
+#: A status whose mails are counted by reason -> the column of its reasons.
+_REASONS: Final = {"skipped": "skips", "expired": "expiries"}
 
 
 def nothing_planned(measure: str) -> dict[str, Any]:
@@ -106,14 +108,8 @@ def nothing_planned(measure: str) -> dict[str, Any]:
 
 
 def count_people(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return how many contacts stand at each stage of each track."""
-    c = t.contacts.c
-    statement = (
-        sa.select(c.track, c.stage, sa.func.count().label("people"))
-        .where(c.survivor.is_(None), c.erased_at.is_(None))
-        .group_by(c.track, c.stage)
-    )
+    """Return how many contacts stand at each stage of each track, from the day table."""
     return [
-        {"track": row.track, "stage": row.stage, "people": row.people}
-        for row in connection.execute(statement)
+        {"track": track, "stage": stage, "people": people}
+        for (track, stage), people in sorted(sum_people(connection, ALL_DAYS).items())
     ]

@@ -232,7 +232,45 @@ def _take_back_too_much(connection: sa.Connection, _: Installation) -> str:
     return "or its amounts do not add up"
 
 
+def _count_no_change(connection: sa.Connection, _: Installation) -> str:
+    message = _of(connection)
+    _change(connection, message, status="failed", reason="refused")
+    return f"{message.measure} {message.step} failed refused: 1 more in the ledger than in the day table"
+
+
+def _count_a_change_twice(connection: sa.Connection, _: Installation) -> str:
+    row = connection.execute(sa.select(t.mail_changes).where(t.mail_changes.c.status == "sent")).first()
+    assert row is not None
+    values = {**row._mapping, "id": None, "n": 1}
+    del values["id"]
+    connection.execute(sa.insert(t.mail_changes).values(**values))
+    return f"{row.measure} {row.step} sent: 1 fewer in the ledger than in the day table"
+
+
+def _count_on_another_day(connection: sa.Connection, _: Installation) -> str:
+    message = _of(connection)
+    _change(connection, message, status="skipped", reason="cap")
+    names = ("measure", "step", "track", "asked_for")
+    kind = {**{name: message._mapping[name] for name in names}, "variant": message.variant or ""}
+    kind["slot"] = message.settled_at - message.settled_at % HOUR - 2 * DAY
+    changes = [{"status": "sent", "reason": "", "n": -1}, {"status": "skipped", "reason": "cap", "n": 1}]
+    connection.execute(sa.insert(t.mail_changes), [{**kind, **change} for change in changes])
+    return f"{message.measure}: 1 skipped on "
+
+
+def _move_a_person(connection: sa.Connection, _: Installation) -> str:
+    c = t.contacts.c
+    person = connection.execute(sa.select(t.contacts).where(c.stage == "aware")).first()
+    assert person is not None
+    connection.execute(sa.update(t.contacts).where(c.id == person.id).values(stage="engage"))
+    return f"{person.track} aware: 1 fewer people than in the day table"
+
+
 BROKEN: list[tuple[str, Break]] = [
+    ("day table", _count_no_change),
+    ("day table", _count_a_change_twice),
+    ("day table", _count_on_another_day),
+    ("day table", _move_a_person),
     ("enrolments", _forget_an_entry),
     ("enrolments", _enter_nobody),
     ("outcomes", _count_twice),

@@ -88,7 +88,7 @@ def write_journal_outcomes(
     for item in journal_outcomes:
         if item.outcome.suppress and item.row.email:
             suppress_hard_bounce(connection, delivery, item.row.email, now=now)
-    written = _write_rows(connection, journal_outcomes, rows, owner=owner, restored=restored)
+    written = _write_rows(connection, journal_outcomes, rows, owner=owner, restored=restored, now=now)
     new = [item for item in journal_outcomes if item.row.id in written]
     send_gate_queries.append_attempts(
         connection, [attempt_row(item.outcome, at=now, worker=owner) for item in new]
@@ -114,15 +114,16 @@ def _write_rows(
     *,
     owner: str,
     restored: bool,
+    now: Instant,
 ) -> set[int]:
     """Write the rows of the outcomes, each where its kind may; return the ids written."""
 
     def rows_of(*kinds: Result) -> list[Row]:
         return [rows[item.row.id] for item in journal_outcomes if item.outcome.outcome in kinds]
 
-    written = journal_queries.settle_open_messages(connection, rows_of(*_SETTLING))
+    written = journal_queries.settle_open_messages(connection, rows_of(*_SETTLING), now=now)
     in_doubt = rows_of("in_doubt")
     if restored:
-        return written | journal_queries.put_open_messages_in_doubt(connection, in_doubt)
+        return written | journal_queries.put_open_messages_in_doubt(connection, in_doubt, now=now)
     own = [*in_doubt, *rows_of("retry", "lane_paused")]
-    return written | journal_queries.write_own_outcomes(connection, own, owner=owner)
+    return written | journal_queries.write_own_outcomes(connection, own, owner=owner, now=now)

@@ -9,12 +9,14 @@ from sqlalchemy.exc import DBAPIError
 
 from nurture.database import bulk, meta
 from nurture.database.bulk import Row, any_of, relation
+from nurture.database.day_counts import COUNTED, count_mails
 from nurture.database.schema import contacts, journals, messages, switches
 from nurture.database.schema import left_before as marks
 from nurture.database.schema import meta as meta_table
 from nurture.delivery.claim_queries import Rows
 from nurture.domain.guard.input import RESTORED_SWITCH
 from nurture.domain.instant import Instant
+from nurture.ledger.queries import lock_statuses
 
 _IDENTITY = "database_id"
 _EPOCH = "epoch"
@@ -158,38 +160,43 @@ def _select_messages() -> sa.Select[Any]:
     )
 
 
-def settle_open_messages(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
+def settle_open_messages(connection: sa.Connection, rows: Sequence[Row], *, now: Instant) -> set[int]:
     """Settle open messages by outcomes of a journal (`sent`, `failed`); return the ids written.
 
     rows: `id`, `attempt` (a message with a later attempt is left alone), and the columns of its outcome.
     """
-    return _write_outcomes(
-        connection, rows, messages.c.status.in_(("waiting", "ready", "on_wire", "in_doubt"))
-    )
+    is_open = messages.c.status.in_(("waiting", "ready", "on_wire", "in_doubt"))
+    return _write_outcomes(connection, rows, is_open, now=now)
 
 
-def write_own_outcomes(connection: sa.Connection, rows: Sequence[Row], *, owner: str) -> set[int]:
+def write_own_outcomes(
+    connection: sa.Connection, rows: Sequence[Row], *, owner: str, now: Instant
+) -> set[int]:
     """Write outcomes of a worker's own attempts that are still on the wire; return the ids written."""
     own = sa.and_(messages.c.status == "on_wire", messages.c.lease_owner == owner)
-    return _write_outcomes(connection, rows, own)
+    return _write_outcomes(connection, rows, own, now=now)
 
 
-def put_open_messages_in_doubt(connection: sa.Connection, rows: Sequence[Row]) -> set[int]:
+def put_open_messages_in_doubt(connection: sa.Connection, rows: Sequence[Row], *, now: Instant) -> set[int]:
     """After a restore: put messages in doubt that may have left and would leave again; return the ids written."""
-    return _write_outcomes(connection, rows, messages.c.status.in_(("waiting", "ready", "on_wire")))
+    is_unsent = messages.c.status.in_(("waiting", "ready", "on_wire"))
+    return _write_outcomes(connection, rows, is_unsent, now=now)
 
 
 def _write_outcomes(
-    connection: sa.Connection, rows: Sequence[Row], condition: sa.ColumnElement[bool]
+    connection: sa.Connection, rows: Sequence[Row], condition: sa.ColumnElement[bool], *, now: Instant
 ) -> set[int]:
     if not rows:
         return set()
+    before = lock_statuses(connection, [row["id"] for row in rows])
     given = relation(connection, [messages.c[name] for name in ("id", "attempt", *_OUTCOME)], rows)
     values: Mapping[str, Any] = {**_NO_LEASE, **{name: given.c[name] for name in ("attempt", *_OUTCOME)}}
     # A message that has had a later attempt is left to that attempt.
     same = (messages.c.id == given.c.id, messages.c.attempt <= given.c.attempt)
-    statement = sa.update(messages).values(**values).where(*same, condition).returning(messages.c.id)
-    return set(connection.execute(statement).scalars())
+    statement = sa.update(messages).values(**values).where(*same, condition)
+    written = connection.execute(statement.returning(*COUNTED)).all()
+    count_mails(connection, written, before=before, now=now)
+    return {row.id for row in written}
 
 
 # ---- mails that left before a restore --------------------------------------------------------------------
