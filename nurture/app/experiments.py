@@ -11,6 +11,7 @@ from nurture.domain.instant import DAY
 from nurture.measurement.daily import DailyTask, judge_measures
 from nurture.measurement.decision_queries import has_slot, load_decisions, take_slot
 from nurture.measurement.trials import measure_trials
+from nurture.measurement.verdict_times import Known, known_of
 from nurture.playbook.epoch_queries import begin_epochs
 from nurture.playbook.queries import lock_active
 from nurture.reports.experiments import arm_rows, decision_row, experiment_row
@@ -40,6 +41,13 @@ def _begin_epochs(services: Services, connection: Any) -> None:
     if active is not None:
         loaded = services.playbooks.of(connection, active.id)
         begin_epochs(connection, loaded, now=services.clock.now())
+
+
+def known_measures(services: Services) -> dict[str, Known]:
+    """Return identity of a measure -> what its trial tells about how long a verdict takes."""
+    with services.database.read() as connection:
+        trials = measure_trials(connection, now=services.clock.now())
+    return {root: known_of(trial) for root, trial in trials.items()}
 
 
 def one_measure(services: Services, path: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import codecs
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from difflib import unified_diff
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,8 @@ from nurture.app.installation import programme_folder, shipped_programme
 from nurture.app.services import Services
 from nurture.domain.errors import InputError
 from nurture.domain.measure import MailStep, Measure, NotifyStep
-from nurture.playbook import Fault, build, find_faults, inspect, load_files
+from nurture.measurement.verdict_times import HALF, Known, VerdictTime, verdict_times
+from nurture.playbook import Fault, build, find_faults, inspect, load_files, rebuild
 from nurture.playbook import publish as store_publication
 from nurture.playbook import rollback as go_back
 from nurture.playbook.diff import Difference, compare, with_people
@@ -44,6 +46,32 @@ def check(folder: Path | None) -> tuple[list[str], list[str]]:
     """Return every fault, and every warning, of a programme as `file:line: what: what to change`."""
     found = inspect(load_files(_folder_or_default(folder)))
     return [str(fault) for fault in found.sorted()], [str(warning) for warning in found.warnings]
+
+
+def list_verdict_times(
+    folder: Path | None, known: Mapping[str, Known], *, entries_a_week: float | None
+) -> list[dict[str, Any]]:
+    """Return how long a verdict takes, one row for each measure that promises a difference.
+
+    known: see `experiments.known_measures`. entries_a_week: of each measure, instead of the known rate. The programme
+    has no faults. `warning` is a line like those of `check`, where it takes longer than a year.
+    """
+    files = load_files(_folder_or_default(folder))
+    playbook = rebuild(files, id_=0).playbook
+    times = verdict_times(playbook.measures, known, entries_a_week=entries_a_week)
+    return [{**asdict(time), "warning": _time_warning(time, files)} for time in times]
+
+
+def _time_warning(time: VerdictTime, files: Mapping[str, str]) -> str:
+    if not time.is_too_long or time.weeks is None or time.weeks_at_half is None:
+        return ""
+    path = f"{time.measure}/measure.yaml"
+    lines = files[path].split("\n")
+    line = next((place for place, text in enumerate(lines, start=1) if text.startswith("holdout:")), 1)
+    what = f"at {time.entries_a_week:g} entries a week a verdict takes about {time.weeks:,.0f} weeks"
+    half = f"about {time.weeks_at_half:,.0f} weeks with `holdout: {{start: 50%, then: 10%}}`"
+    change = "expect a larger change" if time.holdout >= HALF else f"{half}, or expect a larger change"
+    return str(Fault(path, line, what, change, is_warning=True))
 
 
 def upgrade(folder: Path | None, *, write: bool) -> dict[str, Any]:

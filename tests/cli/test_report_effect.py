@@ -33,6 +33,16 @@ def test_both_tables_and_one_measure_are_shown(nurture: Shell) -> None:
     assert nurture("report", "measure", "customer/any/nothing").code == 2
 
 
+def test_the_check_says_how_long_a_verdict_takes(nurture: Shell) -> None:
+    alone = nurture("playbook", "check").out
+    assert "5 % (assumed)" in alone
+    assert "--entries-per-week" in alone, "nobody knows how many enter"
+    named = nurture("playbook", "check", "--entries-per-week", "60", "--json").document
+    times = {row["measure"]: row for row in named["verdict_times"]}
+    assert times["lead/any/abandoned_cart"]["weeks"] == pytest.approx(194, abs=1)
+    assert any("lead/any/abandoned_cart/measure.yaml:" in line for line in named["warnings"])
+
+
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
