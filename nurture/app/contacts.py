@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -20,6 +21,7 @@ from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.event import BY_COMMAND
 from nurture.domain.instant import Instant, to_iso
 from nurture.domain.playbook import Playbook
+from nurture.domain.timing import load_zone
 from nurture.domain.values import read_row_id
 from nurture.journey import merge as merging
 from nurture.journey.replay import replay_events
@@ -40,6 +42,15 @@ def show(services: Services, who: str) -> dict[str, Any]:
         person = report.describe_person(connection, contact_id, playbook=playbook, now=services.clock.now())
         key = services.settings.suppression_secret
         return {**person, "suppressions": describe_reasons(connection, contact_id, suppression_key=key)}
+
+
+def local_zone(services: Services, who: str) -> ZoneInfo:
+    """Return the time zone in which a contact's times are shown: theirs, else the programme's. Raises NotFoundError."""
+    with services.database.read() as connection:
+        playbook = services.playbooks.active(connection).playbook
+        contact_id = resolve_contact(connection, who)
+        zone = load_contacts(connection, [contact_id], playbook)[contact_id].zone
+        return load_zone(zone or playbook.default_zone)
 
 
 def timeline(services: Services, who: str, *, limit: int = 100) -> list[dict[str, Any]]:

@@ -20,10 +20,11 @@ def show(who: Who, *, as_json: Json = False) -> None:
     from nurture.app import contacts
 
     with open_installation() as services:
-        person = contacts.show(services, who)
+        person, zone = contacts.show(services, who), contacts.local_zone(services, who)
     if as_json:
         output.print_json(person)
         return
+    person = output.with_local_times(person, zone)
     simple = {name: value for name, value in person.items() if not isinstance(value, list | dict)}
     output.print_fields(simple, title=f"contact:{person['contact']}")
     known_as = [f"{name} ({trust})" for name, trust in person["identities"].items()]
@@ -76,11 +77,11 @@ def timeline(
     from nurture.app import contacts
 
     with open_installation() as services:
-        moments = contacts.timeline(services, who, limit=limit)
+        moments, zone = contacts.timeline(services, who, limit=limit), contacts.local_zone(services, who)
     if as_json:
         output.print_json_lines(moments)
     else:
-        output.print_table(moments, ["at", "kind", "what", "detail"])
+        output.print_table(output.with_local_times(moments, zone), ["at", "kind", "what", "detail"])
 
 
 @app.command()
@@ -103,9 +104,11 @@ def why(
 
     with open_installation() as services:
         answer = contacts.why(services, who, measure, at=read_instant(at) if at else None)
+        zone = contacts.local_zone(services, who)
     if as_json:
         output.print_json(answer)
         return
+    answer = output.with_local_times(answer, zone)
     outcome = answer["outcome"].replace("_", " ")
     output.print_text(f"{measure} for contact:{answer['contact']}: {outcome}")
     output.print_text(answer["answer"])

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +15,8 @@ from rich.text import Text
 
 from nurture.domain.errors import UserError
 
-#: An instant with a fraction of a second, which people do not read; `--json` keeps it.
+#: An instant; and one with a fraction of a second, which people do not read; `--json` keeps it.
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _FRACTION: Final = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{1,6}Z")
 
 
@@ -50,6 +52,20 @@ def print_json_lines(values: Iterable[Any]) -> None:
     """Print one JSON value a line."""
     for value in values:
         sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def with_local_times(value: Any, zone: ZoneInfo) -> Any:
+    """Return a value of JSON in which each instant that is a text by itself stands in local time, with its zone."""
+    from nurture.domain.cells.shown_facts import show_local
+    from nurture.domain.instant import parse_iso
+
+    if isinstance(value, Mapping):
+        return {name: with_local_times(part, zone) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_local_times(part, zone) for part in value]
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        return show_local(parse_iso(value), zone)
+    return value
 
 
 def print_text(value: str) -> None:

@@ -1,6 +1,7 @@
 """Operators use the command: hand in, look, explain, send, stop, export."""
 
 import json
+import re
 
 from tests.cli.shell import Shell
 
@@ -23,6 +24,8 @@ def test_an_event_by_hand_moves_the_person_and_sends_the_mail(nurture: Shell) ->
         json.loads(line)["kind"] for line in nurture("contact", "timeline", ADA, "--json").out.splitlines()
     ]
     assert {"event", "track", "stage", "milestone", "run", "mail"} <= set(kinds)
+    shown = nurture("contact", "show", ADA).out + nurture("contact", "timeline", ADA).out
+    assert re.search(r"T\d\d:\d\d:\d\dZ", shown) is None, "people read local times"
     why = nurture("contact", "why", ADA, "customer/any/order_confirmation", "--json").document
     assert why["outcome"] == "sent"
     assert all(finding["met"] for finding in why["findings"])

@@ -541,3 +541,10 @@ def test_two_customers_at_one_address_stay_two(sqlite_database: Database, tmp_pa
         living = connection.execute(sa.select(t.contacts.c.id).where(t.contacts.c.survivor.is_(None))).all()
         assert len(living) == 13
         assert connection.scalar(sa.select(sa.func.count()).select_from(t.conflicts)) == 1
+
+
+def test_an_order_without_a_time_names_the_cells_of_its_times_alone() -> None:
+    name = "woocommerce_order_export.csv"
+    rows = open_file(EXPORTS / name, OPTIONS[name], shipped().playbook, now=NOW).rows()
+    (fault,) = [row.rejection for row in rows if row.rejection and row.rejection.kind == "bad_date"]
+    assert str(fault) == "order_date '0000-00-00 00:00:00': no date of the order can be read: correct it"

@@ -94,6 +94,13 @@ class OrderCells:
     now: Instant
     # Name without marks -> the file's column.
     names: Mapping[str, str]
+    # Cells that should hold a time and cannot be read, as `COLUMN 'CELL'`.
+    unread_times: list[str] = field(default_factory=list)
+
+    @property
+    def described_times(self) -> str:
+        """The unread cells of times in words, the first two."""
+        return ", ".join(self.unread_times[:2]) or "date"
 
     def column(self, *names: str) -> str | None:
         """Return the file's column of the first of these names that it has."""
@@ -165,6 +172,7 @@ class OrderCells:
                 )
             except Unreadable as error:
                 self.row.remarks.append(remark(record, column.name, cell, str(error)))
+                self.unread_times.append(f"{column.name} {str(cell)[:80]!r}")
         return None
 
     def identity(self, kind: str, *names: str) -> Identity | None:
@@ -240,7 +248,9 @@ class OrderReader:
         if not identities:
             raise Rejection("nobody", "no cell names a person: fill the address")
         if order.completed_at is None:
-            raise Rejection("bad_date", f"{self._dates(cells)}: no date of the order can be read: correct it")
+            raise Rejection(
+                "bad_date", f"{cells.described_times}: no date of the order can be read: correct it"
+            )
         if not order.is_paid:
             return
         currency = order.currency or self.plan.currency
@@ -269,10 +279,6 @@ class OrderReader:
         row.orders = 1
         is_reversed = order.cancelled_at is not None or (bool(order.refunds) and refunded + _CENT >= total)
         row.orders_net = 0 if is_reversed else 1
-
-    def _dates(self, cells: OrderCells) -> str:
-        unread = [f"{note.column} {note.cell!r}" for note in cells.row.remarks if note.is_unread]
-        return ", ".join(unread[:2]) or "date"
 
     def _event(
         self,
