@@ -6,7 +6,7 @@ ARGS ?=
 # Hundreds of processes start during a test run; without compiled files each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
-  --custom-compile-command "make lock" pyproject.toml --group build
+  --custom-compile-command "make lock" pyproject.toml --group build --extra learn
 
 # A target that is named `help` first: `make` alone explains itself.
 .PHONY: help demo up test quick check bench faults databases laws oracle experiments fuzz wheel docs lock format clean

@@ -7,9 +7,12 @@ import typer
 
 from nurture.cli import output
 from nurture.cli.context import Json, current_actor, open_installation
+from nurture.cli.reports import models
 from nurture.domain.errors import CheckFailed, InputError
 
-app = typer.Typer(help="Show counts of mails, people and replies.", no_args_is_help=True)
+app = typer.Typer(help="Show counts of mails, people and replies, and what models say.", no_args_is_help=True)
+for command in (models.churn, models.value, models.score):
+    app.command()(command)
 
 _COUNTS = ["planned", "sent", "skipped", "cancelled", "expired", "failed", "in_doubt", "waiting"]
 

@@ -111,6 +111,18 @@ def save_contact_values(connection: sa.Connection, values: Mapping[tuple[int, st
     )
 
 
+def load_numbered(connection: sa.Connection, name: str) -> set[int]:
+    """Return the living people who have a number of a value now."""
+    v = contact_values.c
+    person = sa.func.coalesce(contacts.c.survivor, contacts.c.id)
+    statement = (
+        sa.select(person)
+        .join(contacts, contacts.c.id == v.contact_id)
+        .where(v.name == name, v.number.is_not(None), contacts.c.erased_at.is_(None))
+    )
+    return set(connection.execute(statement).scalars())
+
+
 # ---- handing in ------------------------------------------------------------------------------------------
 
 

@@ -1090,6 +1090,26 @@ decisions = sa.Table(
     sa.Column("figures", sa.Text, nullable=False),
 )
 
+#: Results of the models of published values, a row for each value and week. Rows never change.
+model_runs = sa.Table(
+    "model_runs",
+    metadata,
+    # The published value.
+    sa.Column("name", sa.Text, primary_key=True),
+    # The first instant of the week, counted in weeks since 1970, in UTC.
+    sa.Column("week", Instant, primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+    # churn | value | score
+    sa.Column("model", sa.Text, nullable=False),
+    # published | kept | needs | leak
+    sa.Column("result", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    # The version that it published; NULL: none.
+    sa.Column("version", sa.Integer),
+    # JSON text: rule, back-test, weights.
+    sa.Column("figures", sa.Text, nullable=False, server_default="{}"),
+)
+
 # ---- day table -------------------------------------------------------------------------------------------
 
 

@@ -222,6 +222,7 @@ IMPERSONAL: Final[Mapping[str, str]] = {
     "shards": "numbers",
     "trials": "numbers",
     "objects": "products, pieces, pools; events that name nobody",
+    "model_runs": "back-tests and weights of models, about nobody in particular",
     "value_versions": "numbers, instants and the operator who published",
     "value_numbers": "numbers of categories, products and pieces",
     "accounts": "keys of companies and numbers of their members",

@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-
 from nurture.inbound.files.table import REASON_COLUMN, CellError, Record, Table
 
 
@@ -100,6 +97,8 @@ class _WorkbookRejects:
     def add(self, records: Sequence[Record], reason: str) -> None:
         """Write the cells with their values, so that dates stay dates."""
         if self._book is None:
+            from openpyxl import Workbook  # noqa: PLC0415 - it loads numpy where that is installed
+
             self._book = Workbook(write_only=True)
             self._sheet = self._book.create_sheet(self._table.sheet[:31] or "rejected")
             header = [cell for cell in self._table.raw_header if cell != REASON_COLUMN]
@@ -112,6 +111,8 @@ class _WorkbookRejects:
             self._sheet.append([*cells, self._cell(why(self._table, record, reason))])
 
     def _cell(self, value: Any) -> Any:
+        from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+
         if isinstance(value, CellError):
             value = value.text
         cell = WriteOnlyCell(self._sheet, value=None if value is None else value)

@@ -64,6 +64,8 @@ def read_numbers(path: Path, playbook: Playbook, *, name: str | None) -> Numbers
         raise InputError("the active playbook has no `values`; add them to playbook.yaml and publish it")
     if name is not None and name not in playbook.values:
         raise InputError(f"--name {name}: no such value; there are: {', '.join(sorted(playbook.values))}")
+    if name is not None and playbook.values[name].model:
+        raise InputError(f"--name {name}: {_by_model(playbook.values[name])}")
     table = open_table(path, TableOptions(columns=frozenset({"key", "value"})))
     _check_columns(table.header, path, needs_name=name is None and len(playbook.values) > 1)
     only = name or (next(iter(playbook.values)) if len(playbook.values) == 1 else None)
@@ -100,6 +102,9 @@ def _read(
     if value is None:
         file.refuse(record.line, "no such value", name or "write a column `name`")
         return
+    if value.model:
+        file.refuse(record.line, _by_model(value), name)
+        return
     key = _key(cells, value)
     if key is None:
         file.refuse(record.line, "no key", "write who or what the number is of")
@@ -117,6 +122,10 @@ def _read(
         return
     seen.add((name, key))
     file.numbers.setdefault(name, []).append(Number(record.line, key, number))
+
+
+def _by_model(value: PublishedValue) -> str:
+    return f"it is computed by model {value.model}; to hand numbers in, take `model` out of the playbook"
 
 
 def _key(cells: Mapping[str, Any], value: PublishedValue) -> str | None:

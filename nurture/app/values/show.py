@@ -12,6 +12,7 @@ from nurture.domain.errors import InputError
 from nurture.domain.instant import Instant, to_iso
 from nurture.domain.playbook import PublishedValue
 from nurture.domain.published_values import write_number
+from nurture.learning.run_queries import ModelRun, newest_runs
 from nurture.playbook import value_queries as store
 from nurture.playbook.value_queries import Version
 
@@ -32,6 +33,7 @@ def _row(value: PublishedValue, version: Version | None, *, now: Instant) -> dic
     return {
         "value": value.name,
         "of": value.of,
+        "model": value.model or None,
         "version": None if version is None else version.version,
         "published": None if version is None else to_iso(version.published_at),
         "in_force": None if version is None else to_iso(version.in_force_at),
@@ -51,7 +53,10 @@ def find_late(services: Services) -> Iterator[str]:
                 if row["version"]
                 else "there is no version"
             )
-            yield f"{row['value']}: {since}; hand in a new one by: nurture values publish FILE"
+            change = "hand in a new one by: nurture values publish FILE"
+            if row["model"]:
+                change = f"its model says why: nurture values show {row['value']}"
+            yield f"{row['value']}: {since}; {change}"
 
 
 def show(services: Services, name: str, *, key: str | None = None) -> dict[str, Any]:
@@ -68,7 +73,10 @@ def show(services: Services, name: str, *, key: str | None = None) -> dict[str, 
             raise InputError(f"no value {name!r} in the active playbook; there are: {known}")
         versions = store.list_versions(connection, name, limit=_VERSIONS_MAX)
         newest = versions[0] if versions else None
+        run = newest_runs(connection).get(name)
         found = {**_row(value, newest, now=now), "versions": [_version(version) for version in versions]}
+        if value.model:
+            found["learnt"] = None if run is None else _run(run)
         if value.is_of_contacts:
             return found | _of_people(connection, value, key)
         return found | _of_keys(connection, name, key)
@@ -82,6 +90,16 @@ def _version(version: Version) -> dict[str, Any]:
         "numbers": version.numbers,
         "news": version.news,
         "by": version.actor,
+    }
+
+
+def _run(run: ModelRun) -> dict[str, Any]:
+    return {
+        "at": to_iso(run.at),
+        "result": run.result,
+        "reason": run.reason,
+        "version": run.version,
+        **run.figures,
     }
 
 

@@ -7,14 +7,17 @@ piece; folds read the version that was in force when their event occurred.
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from nurture.domain.conditions import Table
-from nurture.domain.instant import DAY, Duration, Instant
+from nurture.domain.instant import DAY, WEEK, Duration, Instant
 
 #: Band -> the number from which on it holds, in millionths, ascending.
 Bands = tuple[tuple[str, int], ...]
 #: `of` of a value of contacts.
 CONTACT = "contact"
+#: The models of this release, and how far ahead each forecasts unless the playbook says otherwise.
+MODEL_HORIZONS: Final[Mapping[str, Duration]] = {"churn": 13 * WEEK, "value": 39 * WEEK, "score": 4 * WEEK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,9 @@ class PublishedValue:
     refresh: Duration = 0
     # Of a value by key that is an interval: the interval of keys without a version in force.
     otherwise: Duration | Table | None = None
+    # Of a value of contacts: the model that computes it, and how far ahead; "": its numbers are handed in.
+    model: str = ""
+    horizon: Duration = 0
 
     @property
     def is_of_contacts(self) -> bool:

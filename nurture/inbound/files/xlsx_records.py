@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, Final, Self
 from zipfile import BadZipFile, ZipFile
 
-from openpyxl import load_workbook
-
 from nurture.domain.errors import InputError
 from nurture.inbound.files.table import (
     CELL_MAX,
@@ -110,6 +108,8 @@ class _Workbook:
         self._path = path
 
     def __enter__(self) -> Self:
+        from openpyxl import load_workbook  # noqa: PLC0415 - it loads numpy where that is installed
+
         try:
             with warnings.catch_warnings():
                 # It warns of styles and extensions that no import reads.

@@ -7,9 +7,9 @@ from typing import Final
 
 from nurture.domain.conditions import Table
 from nurture.domain.event import VALUE_PUBLISHED
-from nurture.domain.instant import Duration
+from nurture.domain.instant import DAY, Duration
 from nurture.domain.playbook import BandFact, EntityKind, EventMatch, Fact, PublishedValue, RhythmFact
-from nurture.domain.playbook.published_values import CONTACT, UsualInterval
+from nurture.domain.playbook.published_values import CONTACT, MODEL_HORIZONS, UsualInterval
 from nurture.domain.published_values import default_margin
 from nurture.playbook.builders.facts import RESERVED
 from nurture.playbook.document import Document, Loc
@@ -18,8 +18,8 @@ from nurture.playbook.schema.facts import RhythmFact as RhythmFile
 from nurture.playbook.schema.programme import ProgrammeFile
 from nurture.playbook.schema.published_values import ValueFile
 
-#: Models that this installation can compute values with.
-_MODELS: Final[frozenset[str]] = frozenset()
+#: A model cannot be judged on a shorter period.
+_HORIZON_MIN: Final = 7 * DAY
 
 
 def band_facts(values: Mapping[str, PublishedValue]) -> dict[str, Fact]:
@@ -58,10 +58,7 @@ class ValueBuilder:
         return values
 
     def _value(self, name: str, model: ValueFile) -> PublishedValue:
-        loc = ("values", name)
-        if model.model is not None and model.model not in _MODELS:
-            change = "leave `model` out, and hand its numbers in by `nurture values publish FILE`"
-            self._fault((*loc, "model"), f"model {model.model} is not installed", change)
+        self._check_model(name, model)
         bands = tuple((model.bands or {}).items())
         if model.of == CONTACT:
             self._check_bands(name, model)
@@ -69,7 +66,26 @@ class ValueBuilder:
             self._check_key(name, model)
         margin = default_margin(bands) if model.margin is None else model.margin
         by = model.of if model.of == CONTACT else self._key_property(model.of)
-        return PublishedValue(name, by, bands, margin, model.refresh or 0)
+        horizon = MODEL_HORIZONS.get(model.model or "", 0) if model.horizon is None else model.horizon
+        return PublishedValue(
+            name, by, bands, margin, model.refresh or 0, model=model.model or "", horizon=horizon
+        )
+
+    def _check_model(self, name: str, model: ValueFile) -> None:
+        loc = ("values", name)
+        if model.model is None:
+            if model.horizon is not None:
+                what = f"{name} has a horizon and no model"
+                self._fault((*loc, "horizon"), what, "add `model:`, or remove `horizon`")
+            return
+        if model.model not in MODEL_HORIZONS:
+            change = f"write one of: {format_names(MODEL_HORIZONS)}"
+            self._fault((*loc, "model"), f"there is no model `{model.model}`", change)
+        elif model.of != CONTACT:
+            what = f"model {model.model} gives each contact a number"
+            self._fault((*loc, "model"), what, "write `of: contact`")
+        if model.horizon is not None and model.horizon < _HORIZON_MIN:
+            self._fault((*loc, "horizon"), "a horizon of less than a week", "write for example 91d")
 
     def _check_bands(self, name: str, model: ValueFile) -> None:
         loc, bounds = ("values", name), list((model.bands or {}).values())

@@ -59,4 +59,5 @@ class ValueFile(Strict):
     margin: NumberText | None = None
     refresh: DurationText | None = None
     model: Name | None = None
+    horizon: DurationText | None = None
     otherwise: IntervalText | None = Field(default=None, alias="else")

@@ -1,0 +1,1 @@
+"""Reports that have many columns of their own."""
