@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-
   --custom-compile-command "make lock" pyproject.toml --group build --extra learn
 
 # A target that is named `help` first: `make` alone explains itself.
-.PHONY: help demo up test quick check bench faults databases laws oracle experiments fuzz wheel docs lock format clean
+.PHONY: help demo up test quick check bench faults databases laws oracle experiments afternoon fuzz wheel docs lock format clean
 help:  ## list the targets
 	@echo "make TARGET [ARGS=\"...\"]"
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -72,6 +72,11 @@ laws: .venv/test  ## the tests that try rules with random input, with three time
 
 experiments: .venv/test  ## a thousand drawn histories of a measure of each kind, judged after every day: at most twenty minutes
 	NURTURE_TEST_HISTORIES=all timeout 1200 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=0 tests/measurement/test_histories.py $(ARGS)
+
+afternoon: .venv/test  ## an operator's afternoon with Postfix as relay and receiving side, 5,000 people: ten minutes, as root
+	@PATH="$$PATH:/usr/sbin" command -v postfix >/dev/null \
+	  || { echo "no Postfix; on Debian: apt-get install postfix (choose \"No configuration\")"; exit 2; }
+	timeout 1200 $(BIN)/python -m pytest -m long -s -q tests/production/test_an_afternoon.py $(ARGS)
 
 fuzz: .venv/test  ## half a million made-up inputs to the readers, and made-up exports: a quarter of an hour of processor time
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/security/test_fuzz.py tests/importing/test_made_files.py $(ARGS)

@@ -28,6 +28,8 @@ from nurture.journey.replay import replay_events
 from nurture.playbook.measure_names import load_measure_names
 from nurture.reports import person as report
 from nurture.reports.contact_search import find_contacts
+from nurture.reports.forecast.forecast_people import make_scope
+from nurture.reports.judged_now import judge_waiting_mail
 from nurture.reports.why import explain_measure
 
 #: Characters of a text that is sought.
@@ -101,7 +103,15 @@ def why(services: Services, who: str, measure_path: str, *, at: Instant | None =
             contact = load_contacts(connection, [contact_id], playbook)[contact_id]
         else:
             contact, now = _replay_until(connection, contact_id, playbook, at), at
-        return explain_measure(connection, contact, measure, playbook=playbook, now=now).document()
+        answer = explain_measure(connection, contact, measure, playbook=playbook, now=now).document()
+        if at is None:
+            settings = services.settings
+            only_to = frozenset(entry.lower().lstrip("@") for entry in settings.only_to)
+            scope = make_scope(
+                connection, playbook, now=now, only_to=only_to, key=settings.suppression_secret
+            )
+            answer["judged_now"] = judge_waiting_mail(connection, contact_id, measure, scope)
+        return answer
 
 
 def _replay_until(connection: sa.Connection, contact_id: int, playbook: Playbook, at: Instant) -> Contact:

@@ -102,9 +102,12 @@ class Inbound:
                 done = self._services.database.run(self._processing(mail, recipient, data))
         except (SQLAlchemyError, Transient, OSError) as error:
             count("feedback", {"inbound_later": 1})
-            _log.warning("a mail was deferred", error=type(error).__name__)
+            _log.warning("mail", outcome="inbound_later", error=type(error).__name__)
             return TRY_LATER
         count("feedback", done)
+        # One line a mail, without a word of what the person wrote.
+        outcome = ", ".join(sorted(name for name, number in done.items() if number))
+        _log.info("mail", nature=mail.nature, outcome=outcome or "nothing", bytes=len(data))
         return ACCEPTED
 
     # ---- evidence and effects ----------------------------------------------------------------------------

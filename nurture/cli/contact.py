@@ -113,8 +113,12 @@ def why(
     output.print_text(f"{measure} for contact:{answer['contact']}: {outcome}")
     output.print_text(answer["answer"])
     output.print_table(
-        answer["mails"], ["step", "key", "status", "reason", "due_at", "sent_at"], title="mails"
+        answer["mails"], ["step", "key", "status", "reason", "judged_at", "due_at", "sent_at"], title="mails"
     )
+    for mail in answer.get("judged_now", []):
+        until = f" until {mail['until']}" if mail["until"] else ""
+        because = f": {mail['because']}" if mail["because"] else ""
+        output.print_text(f"{mail['step']} judged now: {mail['action']}{until}{because}")
     output.print_table(answer["findings"], ["check", "met", "value", "change"], title="checks")
 
 

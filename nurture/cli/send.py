@@ -1,5 +1,6 @@
 """`nurture send`: send a measure to one person, to a list or to an audience."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,12 +119,14 @@ def send(
             options=options,
         )
         large = people_to_approve(services, recipients)
-        planned = _plan(services, order, is_large=large is not None, forecast=dry_run or not (yes or as_json))
+        is_asked = large is not None or not (yes or as_json)
+        planned = _plan(services, order, is_large=large is not None, forecast=dry_run or is_asked)
         if dry_run or not as_json:
             _print_plan(planned, recipients, as_json=as_json)
         if dry_run:
             return
         _ask(order, planned, yes=yes)
+        order = replace(order, options=replace(options, forecast=planned.get("forecast")))
         _begin(services, order, large=large, as_json=as_json)
 
 

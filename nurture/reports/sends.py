@@ -159,6 +159,7 @@ def _head(row: Any, approval: Any, state: SendState) -> dict[str, Any]:
         "rate": row.rate,
         "occasion": options.get("occasion") or None,
         "again": bool(options.get("again")),
+        "forecast": options.get("forecast"),
         "reason": row.reason or None,
         "changed_by": row.changed_by,
         "changed_at": to_iso(row.changed_at) if row.changed_at is not None else None,
@@ -184,6 +185,7 @@ def _requested(row: Any, *, now: Instant) -> dict[str, Any]:
         "rate": row.rate,
         "occasion": options.get("occasion") or None,
         "again": bool(options.get("again")),
+        "forecast": options.get("forecast"),
         "people": row.people,
     }
 

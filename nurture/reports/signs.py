@@ -22,7 +22,7 @@ from nurture.domain.health.signs import (
 )
 from nurture.domain.health.warm_up import day_of
 from nurture.domain.instant import MINUTE, Duration, Instant
-from nurture.reports.backlog import find_due_since
+from nurture.reports.backlog import QUEUES, find_due_since
 
 #: Due rows are compared with those of this long ago.
 COMPARED_AFTER: Duration = 5 * MINUTE
@@ -138,7 +138,7 @@ def _load_backlog(connection: sa.Connection, now: Instant) -> list[BacklogSign]:
         rows.setdefault(row.queue, []).append(row)
     return [
         BacklogSign(queue, due_since.get(queue), *_newest_and_before(rows.get(queue, []), now))
-        for queue in ("inbox", "advance", "deliver")
+        for queue in QUEUES
     ]
 
 

@@ -15,7 +15,7 @@ from nurture.consent.switch_queries import load_paused_switches
 from nurture.contacts.queries import run_of
 from nurture.contacts.state_codec import decode_run_data
 from nurture.database import schema as t
-from nurture.delivery.verdicts import read_checks
+from nurture.delivery.verdicts import decode_verdict, read_checks
 from nurture.domain.conditions import Truth
 from nurture.domain.contact import Contact
 from nurture.domain.facts import reading
@@ -131,6 +131,8 @@ def _mails(connection: sa.Connection, ids: list[int], measure: str, now: Instant
             "sent_at": to_iso(row.sent_at) if row.sent_at else None,
             "holdout": bool(row.holdout),
             "asked_for": bool(row.asked_for),
+            # When the guard gave the verdict that these checks belong to.
+            "judged_at": to_iso(decode_verdict(row.verdict)["at"]) if row.verdict else None,
             "checks": read_checks(row.verdict),
         }
         for row in connection.execute(statement)
@@ -152,11 +154,14 @@ def _from_ledger(contact: Contact, measure: Measure, mails: list[dict[str, Any]]
     elif status == "sent":
         outcome, answer = "sent", f"{name} sent at {newest['sent_at']}."
     elif status in ("waiting", "ready") and reason:
-        outcome, answer = "deferred", f"{name} deferred until {newest['due_at']}: {_cause(newest)}."
+        outcome, answer = (
+            "deferred",
+            f"{name} deferred{_when(newest)} until {newest['due_at']}: {_cause(newest)}.",
+        )
     elif status in ("waiting", "ready", "on_wire"):
         outcome, answer = "waiting", f"{newest['step']} is due at {newest['due_at']}."
     else:
-        outcome, answer = status, f"{name} {status.replace('_', ' ')}: {_cause(newest)}."
+        outcome, answer = status, f"{name} {status.replace('_', ' ')}{_when(newest)}: {_cause(newest)}."
     findings = [
         Finding(str(check["name"]), bool(check["passed"]), str(check.get("detail", "")))
         for check in newest["checks"]
@@ -181,6 +186,11 @@ _CHECK_OF: Final[Mapping[str, str]] = {
     "when_unknown": "when",
     "send_if_unknown": "send_if",
 }
+
+
+def _when(mail: dict[str, Any]) -> str:
+    """Return when the guard gave the verdict that is told, as a part of the sentence."""
+    return f" at {mail['judged_at']}" if mail["judged_at"] else ""
 
 
 def _cause(mail: dict[str, Any]) -> str:

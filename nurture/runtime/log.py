@@ -8,6 +8,7 @@ stretch of work is about with `about(contact=..., run=...)`.
 
 import logging
 import re
+import socket
 import sys
 from contextlib import AbstractContextManager
 from typing import Any, Literal, TextIO
@@ -28,6 +29,8 @@ _NAMED = re.compile(
 _SHAPED = re.compile(
     r"""(?x) (?i:\b(bearer|basic)\s+)[\w+/=.~-]{8,} | \bnk_[\w-]{20,} | /(u|p|c|o|s|r|confirm)/[\w-]{24,}"""
 )
+#: The name by which Celery knows the workers of this machine; it looks like an address.
+_OUR_NAMES = frozenset({f"celery@{socket.gethostname()}"})
 _secrets: set[str] = set()
 #: Libraries that tell more than anybody wants at the level of the rest.
 _QUIET = ("alembic", "apscheduler", "celery.app.trace", "celery.worker.strategy", "uvicorn.access")
@@ -82,8 +85,12 @@ def about(**values: Any) -> AbstractContextManager[None]:
 
 
 def without_addresses(text: str) -> str:
-    """Return the text with every e-mail address cut to its domain."""
-    return _ADDRESS.sub(r"***@\1", text)
+    """Return the text with every e-mail address cut to its domain; names of our own processes stay."""
+    return _ADDRESS.sub(_cut, text)
+
+
+def _cut(found: re.Match[str]) -> str:
+    return found[0] if found[0] in _OUR_NAMES else f"***@{found[1]}"
 
 
 def keep_secret(*values: str) -> None:

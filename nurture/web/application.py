@@ -14,6 +14,7 @@ from nurture.app.event_body import TooLarge
 from nurture.app.group_commit import GroupCommit
 from nurture.app.services import Services
 from nurture.web import operations
+from nurture.web.access_log import AccessLog
 from nurture.web.api import segment, transactional, webhooks
 from nurture.web.api.customerio import TrackApi
 from nurture.web.api.keys import KeyRing
@@ -66,6 +67,7 @@ def create_app(services: Services) -> FastAPI:
     _add_styles(application, services)
     application.add_middleware(RefuseNul)
     application.add_middleware(DefaultHeaders)
+    application.add_middleware(AccessLog)
     application.add_exception_handler(SQLAlchemyError, _database_unavailable)
     application.add_exception_handler(TooLarge, _unreadable_form)
     application.add_exception_handler(TimeoutError, _unreadable_form)

@@ -12,15 +12,14 @@ from nurture.app.status import find_trouble
 from nurture.app.watch import receives_mail
 from nurture.database.engine import encode
 from nurture.domain.health.findings import Finding
+from nurture.domain.health.judge import DUE_MAX, due_bound
 from nurture.domain.instant import SECOND
-from nurture.reports.backlog import Backlog, measure_backlog
+from nurture.reports.backlog import QUEUES, Backlog, measure_backlog
 from nurture.reports.metrics import CONTENT_TYPE, render_page
 from nurture.web.api.keys import KeyRing
 from nurture.web.console.login import ConsoleLogin
 from nurture.web.request import is_from_this_machine
 
-#: Work due for longer than this shows that no worker processes it.
-DUE_SECONDS_MAX = 300
 #: Problems by which mail does not leave. Others, such as a broker that is away, need a person and stop nothing.
 UNREADY = {"late", "relay", "stalled"}
 
@@ -45,9 +44,12 @@ def routes(services: Services, login: ConsoleLogin, keys: KeyRing) -> APIRouter:
             )
         now = services.clock.now()
         problems = {finding.part for finding in trouble if finding.severity == "problem"}
-        ready = due.age(now=now) <= DUE_SECONDS_MAX and problems.isdisjoint(UNREADY)
         ages = {queue: (now - since) / SECOND for queue, since in due.due_since.items()}
-        body = {"ready": ready, "oldest_due_seconds": ages, "bound_seconds": DUE_SECONDS_MAX}
+        bounds = {queue: due_bound(queue) / SECOND for queue in QUEUES}
+        in_time = all(age <= bounds[queue] for queue, age in ages.items())
+        ready = in_time and problems.isdisjoint(UNREADY)
+        body = {"ready": ready, "oldest_due_seconds": ages, "bound_seconds": DUE_MAX / SECOND}
+        body |= {"bounds_seconds": bounds}
         # Anybody may ask, so the body names the parts and no more.
         body |= {"problems": sorted(problems)}
         return json_response(200 if ready else 503, body)

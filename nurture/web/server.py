@@ -13,7 +13,7 @@ STOP_SECONDS = 10
 
 
 def make_server(app: FastAPI, *, host: str, port: int) -> uvicorn.Server:
-    """Return a server that is not yet running. It writes no access log: URLs of the public pages are secrets."""
+    """Return a server that is not yet running. URLs of the public pages are secrets: `AccessLog` logs requests."""
     config = uvicorn.Config(
         app,
         host=host,

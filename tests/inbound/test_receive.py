@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 
 from nurture.database import schema as t
 from nurture.domain.inbound.verp import build_return_path
@@ -47,6 +48,18 @@ def number_of(office: Office) -> int:
 
 
 # ---- bounces ---------------------------------------------------------------------------------------------
+
+
+def test_each_mail_is_one_line_with_its_outcome_and_no_words_of_it(office: Office, post: Post) -> None:
+    mail = ordered(office)
+    with structlog.testing.capture_logs() as lines:
+        post.send(mail.sender, a_dsn(), sender=NOBODY)
+        post.send(BOUNCES, a_dsn(number="<dsn-2@mx.example.com>"), sender=NOBODY)
+        post.send(HELLO, an_answer("Does the kettle come in green?", about=None))
+    told = [(line["nature"], line["outcome"]) for line in lines if line["event"] == "mail"]
+    assert told == [("bounce", "bounce, settled, suppressed"), ("bounce", "unproven"), ("reply", "reply")]
+    assert "kettle" not in str(lines)
+    assert "example.com" not in str(lines)
 
 
 @pytest.mark.parametrize("lmtp", [False, True], ids=["smtp", "lmtp"])

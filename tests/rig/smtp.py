@@ -1,11 +1,12 @@
 """An SMTP sink: takes every mail, keeps it on disk before it says so, and can be asked what it took."""
 
 import os
+import socket
 import socketserver
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -32,11 +33,12 @@ class SmtpSink(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, folder: Path) -> None:
-        """Keep accepted mails in `folder`, one file each, envelope in the first two lines."""
-        super().__init__(("127.0.0.1", 0), _Conversation)
+    def __init__(self, folder: Path, *, port: int = 0) -> None:
+        """Keep accepted mails in `folder`, one file each, envelope in the first two lines. port: 0 is a free one."""
+        super().__init__(("127.0.0.1", port), _Conversation)
         self.folder = folder
         self.connections = 0
+        self._open: set[socket.socket] = set()
         self._count = 0
         self._changed = threading.Condition()
 
@@ -81,6 +83,16 @@ class SmtpSink(socketserver.ThreadingTCPServer):
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
+    def cut(self) -> None:
+        """Close every connection, as a server does that is stopped."""
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def note(self, connection: socket.socket, *, is_open: bool) -> None:
+        """Remember a connection, or forget it."""
+        (self._open.add if is_open else self._open.discard)(connection)
+
     def keep(self, taken: StoredMail) -> None:
         """Write one mail through to the disk."""
         with self._changed:
@@ -98,6 +110,14 @@ class _Conversation(socketserver.StreamRequestHandler):
     """One client; replies are flushed only when nothing more is pipelined."""
 
     server: SmtpSink
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.note(self.connection, is_open=True)
+
+    def finish(self) -> None:
+        self.server.note(self.connection, is_open=False)
+        super().finish()
 
     def handle(self) -> None:
         self.server.connections += 1
@@ -147,9 +167,9 @@ def _read(path: Path) -> StoredMail:
 
 
 @contextmanager
-def running_smtp_sink(folder: Path) -> Iterator[SmtpSink]:
+def running_smtp_sink(folder: Path, *, port: int = 0) -> Iterator[SmtpSink]:
     """Give a listening sink for as long as the block runs."""
-    with SmtpSink(folder) as sink:
+    with SmtpSink(folder, port=port) as sink:
         thread = threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

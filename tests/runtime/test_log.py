@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -54,6 +55,14 @@ def test_no_address_reaches_a_log(style: str) -> None:
     for name in ("ann@", "bo@", "cy@", "dee@", "eve+tag"):
         assert name not in text
     assert text.count("***@v.example") >= 2
+
+
+def test_the_name_of_a_worker_is_no_address() -> None:
+    stream = io.StringIO()
+    start_logging(style="json", stream=stream)
+    host = socket.gethostname()
+    logging.getLogger("celery.apps.worker").info("celery@%s ready, ann@%s not", host, host)
+    assert json.loads(stream.getvalue())["event"] == f"celery@{host} ready, ***@{host} not"
 
 
 def test_level_holds_for_libraries_too() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from nurture.app import contacts
 from nurture.database.engine import Database
-from nurture.domain.instant import DAY, HOUR
+from nurture.domain.instant import DAY, HOUR, to_iso
 from nurture.domain.sampling import hash_share
 from tests.scenarios.world import World, shipped
 
@@ -45,6 +45,16 @@ def test_a_hold_is_named_with_its_end(sqlite_database: Database) -> None:
     answer = contacts.why(world.services, who, CART)
     assert "holds" in decided_by(answer)
     assert "hold" in answer["answer"]
+    # The stored verdict bears its instant; the one of now stands apart, and falls away when the reason does.
+    judged_at = answer["mails"][-1]["judged_at"]
+    assert f"deferred at {judged_at} until" in answer["answer"]
+    (now,) = answer["judged_now"]
+    assert (now["action"], now["reason"], now["at"]) == ("defer", "hold", to_iso(world.clock.now()))
+    world.clock.advance_to(world.clock.now() + HOUR)
+    later = contacts.why(world.services, who, CART)
+    assert later["mails"][-1]["judged_at"] == judged_at
+    assert later["judged_now"][0]["at"] == to_iso(world.clock.now())
+    assert "judged_now" not in contacts.why(world.services, who, CART, at=world.clock.now() - HOUR)
 
 
 def test_a_cap_is_named(sqlite_database: Database) -> None:

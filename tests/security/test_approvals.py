@@ -1,6 +1,7 @@
 """A send to many people takes two operators: one requests it, another approves it within a day."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -88,12 +89,23 @@ def handed_in(services: Services) -> int:
         return int(connection.scalar(count) or 0)
 
 
+FORECAST = {
+    "reached_now": 1,
+    "reached_later": 2,
+    "later_until": "2026-11-02T10:00:00Z",
+    "already_sent": 0,
+    "never": {"holdout": 1},
+    "as_of": "2026-11-01T10:00:00Z",
+}
+
+
 def order_of(request: str, expression: str = EVERYBODY, *, actor: str = "cli:ann") -> SendOrder:
     return SendOrder(MEASURE, audience_of(expression), request=request, actor=actor, options=OPTIONS)
 
 
 def ask(services: Services, *, actor: str = "cli:ann", request: str = "r1") -> None:
     order = order_of(request, actor=actor)
+    order = replace(order, options=replace(OPTIONS, forecast=FORECAST))
     people = people_to_approve(services, order.recipients)
     assert people == PEOPLE
     approvals.request_approval(services, order, people=people)
@@ -109,6 +121,9 @@ def test_a_send_to_many_waits_and_its_requester_cannot_approve_it(shop: Shell, s
     assert "takes somebody else" in refused.line()
     assert handed_in(services) == 0
     assert shop("sends", "list", "--json").document[0]["state"] == "waiting_for_approval"
+    # The second operator decides by what the forecast said.
+    forecast = shop("sends", "show", "r1", "--json").document["forecast"]
+    assert forecast["reached"] + sum(forecast["never"].values()) == PEOPLE
 
 
 @on_both
@@ -234,6 +249,9 @@ def test_in_the_console_another_operator_sends_it(
     client.cookies.clear()
     sign_in(client, "bob")
     assert "<button>Approve</button>" in client.get("/sends").text
+    page = client.get("/sends/r1").text
+    assert "reached now 1, later 2 (until 2026-11-02T10:00:00Z)" in page
+    assert "never because of holdout 1; as of 2026-11-01T10:00:00Z" in page
     form = {"request": "r1", "form": form_token(client, "/sends")}
     assert client.post("/sends/approve", data=form).status_code == 303
     # The page does not wait for the people: workers hand them in.

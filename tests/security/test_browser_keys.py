@@ -124,6 +124,8 @@ def test_a_topic_is_confirmed_by_our_page_alone(client: httpx.Client, services: 
         {"Origin": "null"},
         {"Origin": "https://localhost.evil.example"},
         {"Sec-Fetch-Site": "cross-site"},
+        # A name of another site that points to this machine.
+        {"Host": "evil.example", "Sec-Fetch-Site": "same-origin"},
     ],
 )
 @pytest.mark.parametrize(

@@ -80,13 +80,13 @@ def mails_decided(services: Services) -> int:
         return connection.scalar(sa.select(sa.func.count()).select_from(messages)) or 0
 
 
-def eventually(holds: Callable[[], bool], *, seconds: float = 60.0) -> bool:
-    """Wait for what other processes do; return whether it came true in time."""
+def eventually(holds: Callable[[], bool], *, seconds: float = 60.0, every: float = 0.02) -> bool:
+    """Wait for what other processes do; return whether it came true in time. every: seconds between two looks."""
     from time import sleep  # noqa: TID251 - another process cannot be awaited
 
     until = monotonic() + seconds
     while monotonic() < until:
         if holds():
             return True
-        sleep(0.02)
+        sleep(every)
     return holds()

@@ -24,6 +24,8 @@ class SendOptions:
     again: bool = False
     # Properties that the trigger's event would carry, such as the key that `once` or `entity` names.
     values: Mapping[str, str] = field(default_factory=dict)
+    # The forecast that the operator was shown; it decides nothing, and is kept to be shown beside what happens.
+    forecast: Mapping[str, Any] | None = field(default=None, compare=False)
 
     def as_properties(self) -> dict[str, Any]:
         """Return the properties of the event that hands the send to a contact; without the defaults."""
@@ -36,13 +38,21 @@ class SendOptions:
 
     def as_text(self) -> str:
         """Return the options as JSON text."""
-        return encode({"occasion": self.occasion, "again": self.again, "values": dict(self.values)})
+        stored: dict[str, Any] = {"occasion": self.occasion, "again": self.again, "values": dict(self.values)}
+        if self.forecast is not None:
+            stored["forecast"] = dict(self.forecast)
+        return encode(stored)
 
     @classmethod
     def of_text(cls, text: str) -> "SendOptions":
         """Return the options of `as_text`, or of an empty document."""
         stored = decode(text)
-        return cls(stored.get("occasion", ""), bool(stored.get("again")), stored.get("values", {}))
+        return cls(
+            stored.get("occasion", ""),
+            bool(stored.get("again")),
+            stored.get("values", {}),
+            stored.get("forecast"),
+        )
 
 
 #: A send without options of its own.

@@ -17,10 +17,13 @@ from nurture.domain.health.signs import (
     SenderSign,
     Signs,
 )
-from nurture.domain.instant import MINUTE, SECOND, Duration, Instant
+from nurture.domain.instant import HOUR, MINUTE, SECOND, Duration, Instant
 
 #: Due work that is older than this shows that nobody does it.
 DUE_MAX: Duration = 5 * MINUTE
+#: The same of bulk work: an import or a campaign of hours is no trouble while its oldest row is younger.
+DUE_BULK_MAX: Duration = HOUR
+_BULK_QUEUES = frozenset({"inbox_bulk", "deliver_marketing"})
 #: A lane with due mail and no success for this long has stalled, whatever its server says.
 STALLED_AFTER: Duration = 60 * SECOND
 #: A backlog of at least so many rows that grew in a few minutes is named while its oldest row is younger than DUE_MAX.
@@ -168,7 +171,7 @@ def _judge_backlog(backlog: BacklogSign, now: Instant) -> Iterator[Finding]:
         return
     age = now - backlog.due_since
     rows = "" if backlog.rows is None else f", {backlog.rows} rows are due"
-    if age > DUE_MAX:
+    if age > due_bound(backlog.queue):
         words = f"the oldest work of {backlog.queue} has been due for {format_age(age)}{rows}"
         remedy = "start more workers, or look at the log of those that run"
         yield Finding("late", backlog.queue, "problem", words, remedy, backlog.due_since)
@@ -177,6 +180,11 @@ def _judge_backlog(backlog: BacklogSign, now: Instant) -> Iterator[Finding]:
         yield Finding(
             "growing", backlog.queue, "notice", words, "start more workers if it lasts", backlog.due_since
         )
+
+
+def due_bound(queue: str) -> Duration:
+    """Return for how long the oldest row of a queue may be due."""
+    return DUE_BULK_MAX if queue in _BULK_QUEUES else DUE_MAX
 
 
 def is_growing(backlog: BacklogSign) -> bool:

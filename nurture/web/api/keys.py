@@ -21,6 +21,7 @@ from nurture.app.services import Services
 from nurture.domain.access import BROWSER_SCOPES, OUR_SOURCES, SOURCE_NAME, KeyScope, assumed_kind
 from nurture.domain.errors import Transient
 from nurture.runtime.clock import monotonic
+from nurture.web.access_log import KEY_NAME
 from nurture.web.request import (
     basic_user,
     is_forwarded,
@@ -106,6 +107,7 @@ class KeyRing:
 
     async def as_told(self, principal: Principal, request: Request) -> Principal:
         """Return the principal of this very call: one with an `Origin` header comes from a page, so it is a hint."""
+        request.scope[KEY_NAME] = principal.source
         if "origin" not in request.headers or principal.is_hint:
             return principal
         if not principal.is_anonymous and principal.actor not in self._in_pages:
@@ -130,7 +132,9 @@ class KeyRing:
         if is_from_foreign_page(request):
             return False
         if tuple(scopes) == ("ingest",):
-            return is_loopback(request.client.host if request.client else "") and not is_forwarded(request)
+            # The host name: a page of another site under a name that points to this machine sends its own.
+            names = (request.client.host if request.client else "", request.url.hostname or "")
+            return all(map(is_loopback, names)) and not is_forwarded(request)
         return is_from_this_machine(request, self._services.settings)
 
     def _mark_used(self, identifier: str) -> None:

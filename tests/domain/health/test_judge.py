@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nurture.domain.health.findings import format_age
-from nurture.domain.health.judge import DUE_MAX, judge
+from nurture.domain.health.judge import DUE_BULK_MAX, DUE_MAX, judge
 from nurture.domain.health.signs import (
     LOST_AFTER,
     BacklogSign,
@@ -130,6 +130,11 @@ def test_a_lane_whose_mail_is_due_and_whose_server_accepts_none() -> None:
 def test_work_that_is_late_or_grows() -> None:
     late = BacklogSign("inbox", NOW - DUE_MAX - SECOND, 12, 12)
     assert found(backlog=[late]) == {"late:inbox": "problem"}
+    # An import and a campaign may take longer.
+    for queue in ("inbox_bulk", "deliver_marketing"):
+        assert found(backlog=[replace(late, queue=queue)]) == {}
+        very_late = replace(late, queue=queue, due_since=NOW - DUE_BULK_MAX - SECOND)
+        assert found(backlog=[very_late]) == {f"late:{queue}": "problem"}
     growing = BacklogSign("deliver", NOW - 2 * MINUTE, 1_200, 1_000)
     assert found(backlog=[growing]) == {"growing:deliver": "notice"}
     for well in (

@@ -10,15 +10,19 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+import structlog
 
 from nurture.app.services import Services
+from nurture.contacts.accept import accept
 from nurture.database.engine import Database, encode
 from nurture.database.schema import consents, events, messages, quarantine, runs, transitions
-from nurture.domain.instant import DAY, HOUR
+from nurture.domain.instant import DAY, HOUR, MINUTE
 from nurture.runtime.clock import ManualClock
 from nurture.transports.maildir import MaildirTransport
 from nurture.transports.types import OutgoingMail
+from nurture.web import access_log
 from nurture.web.console.login import COOKIE
+from tests.journey.builders import an_event
 from tests.web.live import NOW, a_contact, a_service, running
 
 PAGES = ("/", "/mailbox", "/contacts", "/measures", "/quarantine")
@@ -411,6 +415,15 @@ def test_ready_means_that_the_oldest_due_work_is_young(client: httpx.Client, ope
     assert client.get("/healthz").status_code == 200
 
 
+def test_bulk_work_may_be_due_for_longer(client: httpx.Client, open_services: Services) -> None:
+    event = {"source": "import", "received_at": NOW - 20 * MINUTE, "historic": True}
+    open_services.database.run(lambda connection: accept(connection, [an_event("old", **event)]))
+    answer = client.get("/readyz")
+    assert answer.json()["oldest_due_seconds"] == {"inbox_bulk": 1200.0}
+    assert answer.json()["bounds_seconds"]["inbox_bulk"] == 3600.0
+    assert answer.status_code == 200
+
+
 def test_metrics_are_what_prometheus_reads(client: httpx.Client) -> None:
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
@@ -433,3 +446,30 @@ def test_addresses_of_pages_are_not_logged(
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
     assert lines
     assert not [line for line in lines if "secret" in line]
+
+
+def test_each_request_is_one_line_with_its_route_and_no_address(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nurture.web import create_app
+
+    monkeypatch.setattr(access_log, "_log", structlog.get_logger())
+    service = a_service(sqlite_database, write_keys="shop=WK-of-the-shop")
+    with structlog.testing.capture_logs() as lines, running(create_app(service)) as url:
+        httpx.get(f"{url}/u/a-secret-token?email=ann@x.example")
+        httpx.get(f"{url}/no/such/ann@x.example")
+        httpx.get(f"{url}/healthz")
+        item = {"userId": "7", "event": "Order Completed", "messageId": "m1"}
+        for key in ("unknown-key", "WK-of-the-shop"):
+            httpx.post(f"{url}/v1/track", json=item, auth=(key, ""))
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["method"], line["path"], line["log_level"]) for line in requests] == [
+        ("GET", "/u/{token}", "info"),
+        ("GET", "unknown", "info"),
+        ("GET", "/healthz", "debug"),
+        ("POST", "/v1/track", "info"),
+        ("POST", "/v1/track", "info"),
+    ]
+    assert [(line["status"], line.get("key")) for line in requests[-2:]] == [(401, None), (200, "shop")]
+    assert all(line["ms"] >= 0 for line in requests)
+    assert "ann" not in str(lines)
