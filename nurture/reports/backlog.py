@@ -10,7 +10,7 @@ from nurture.contacts.inbox_queries import BULK
 from nurture.database.schema import contacts, inbox, messages, shards, switches
 from nurture.domain.instant import FOREVER, Instant
 
-#: What waits, by queue: events and mails that are urgent apart from the bulk of imports, sends and marketing.
+#: The queues: events and mails that are urgent apart from the bulk of imports, sends and marketing.
 QUEUES: Final = ("inbox", "inbox_bulk", "advance", "deliver", "deliver_marketing")
 _BULK = inbox.c.shard >= BULK.start
 # A literal, so that grouping by it repeats the expression.

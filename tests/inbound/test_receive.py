@@ -56,8 +56,8 @@ def test_each_mail_is_one_line_with_its_outcome_and_no_words_of_it(office: Offic
         post.send(mail.sender, a_dsn(), sender=NOBODY)
         post.send(BOUNCES, a_dsn(number="<dsn-2@mx.example.com>"), sender=NOBODY)
         post.send(HELLO, an_answer("Does the kettle come in green?", about=None))
-    told = [(line["nature"], line["outcome"]) for line in lines if line["event"] == "mail"]
-    assert told == [("bounce", "bounce, settled, suppressed"), ("bounce", "unproven"), ("reply", "reply")]
+    outcomes = [(line["nature"], line["outcome"]) for line in lines if line["event"] == "mail"]
+    assert outcomes == [("bounce", "bounce, settled, suppressed"), ("bounce", "unproven"), ("reply", "reply")]
     assert "kettle" not in str(lines)
     assert "example.com" not in str(lines)
 

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -23,6 +23,7 @@ import httpx
 import psycopg
 
 from nurture.runtime.clock import SystemClock, monotonic, pause
+from tests.cli.shell import CommandOutput
 from tests.inbound.mails import an_answer, an_arf
 from tests.production.people import noon_zone
 from tests.rig.postgres import Postgres, client_programs
@@ -78,15 +79,8 @@ From Monday on you find us two streets further, with twice the tables.
 _SUBJECT = b"Subject: The shop has moved"
 
 
-class Done(Protocol):
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Done]
+#: Takes the words of a `nurture` command.
+Command = Callable[..., CommandOutput]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +138,7 @@ class Processes:
         self._folder, self._start = folder, start
         self._running: dict[str, subprocess.Popen[Any]] = {}
 
-    def start(self, commands: dict[str, Sequence[str]], environment: dict[str, str], tree: Path) -> None:
+    def start(self, commands: Mapping[str, Sequence[str]], environment: dict[str, str], tree: Path) -> None:
         """Start these, from this tree of files."""
         for name, words in commands.items():
             with (self._folder / f"{name}.log").open("ab") as log:
@@ -284,8 +278,8 @@ class Afternoon:
 
     def announce(self) -> str:
         """Look at the forecast, send at a rate, and follow the send until an eighth has arrived."""
-        words = ("send", ANNOUNCEMENT, "--occasion", "autumn", "--audience", "True")
-        words = (*words, "--rate", f"{self.size.rate}/h")
+        to_all = ("--occasion", "autumn", "--audience", "True")
+        words = ("send", ANNOUNCEMENT, *to_all, "--rate", f"{self.size.rate}/h")
         forecast = self.json(*words, "--dry-run")["forecast"]
         assert forecast["reached"] == self.size.people, forecast
         self.json(*words, "--request", "autumn", "--yes")
@@ -304,20 +298,20 @@ class Afternoon:
 
     def lose_the_relay(self) -> str:
         """Take the relay away: status, log, metric and readiness tell of it, and of its return."""
-        began = monotonic()
         self.relay.stop()
-        if self.meets_mail:
-            self.json("track", "p1@people.example", "Support Case Opened", "-p", "case_id=c1")
+        began = monotonic()
         seconds = {
             name: self.seconds_until(check, began)
             for name, check in {
-                "status": lambda: "relay" in self.problems(),
                 "log": lambda: self.logged("trouble", part="relay"),
                 "metric": lambda: 'nurture_lane_up{lane="main"} 0.0' in self.page("/metrics").text,
                 "readiness": lambda: self.page("/readyz").status_code == 503,
+                "status": lambda: "relay" in self.problems(),
             }.items()
         }
         assert max(seconds.values()) <= SEEN_SECONDS, seconds
+        if self.meets_mail:
+            self.json("track", "p1@people.example", "Support Case Opened", "-p", "case_id=c1")
         pause(max(0.0, self.size.outage - (monotonic() - began)))
         assert self.relay.count() == self.left_before
         began = monotonic()
@@ -500,7 +494,7 @@ class Afternoon:
     def scalar(self, statement: str) -> Any:
         """Return the one value of a statement."""
         with psycopg.connect(self.environment["NURTURE_DATABASE_URL"].replace("+psycopg", "")) as connection:
-            row = connection.execute(statement).fetchone()  # type: ignore[arg-type]
+            row = connection.execute(statement).fetchone()
         return row and row[0]
 
     def announced(self) -> Counter[str]:

@@ -416,8 +416,8 @@ def test_ready_means_that_the_oldest_due_work_is_young(client: httpx.Client, ope
 
 
 def test_bulk_work_may_be_due_for_longer(client: httpx.Client, open_services: Services) -> None:
-    event = {"source": "import", "received_at": NOW - 20 * MINUTE, "historic": True}
-    open_services.database.run(lambda connection: accept(connection, [an_event("old", **event)]))
+    event = an_event("old", received_at=NOW - 20 * MINUTE, historic=True)
+    open_services.database.run(lambda connection: accept(connection, [event]))
     answer = client.get("/readyz")
     assert answer.json()["oldest_due_seconds"] == {"inbox_bulk": 1200.0}
     assert answer.json()["bounds_seconds"]["inbox_bulk"] == 3600.0
