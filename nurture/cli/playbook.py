@@ -104,13 +104,29 @@ def _base(time: dict[str, Any]) -> str:
 
 
 @app.command()
-def show(folder: Folder = None, *, as_json: Json = False) -> None:
-    """List the measures of a programme.
+def show(
+    folder: Folder = None,
+    *,
+    svg: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write pictures into this folder: the programme, each measure's journey."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the measures of a programme, or draw them.
 
-    Example: nurture playbook show
+    Example: nurture playbook show programme --svg pictures
     """
     from nurture.app import playbooks
 
+    if svg is not None:
+        from nurture.app.pictures import write_pictures
+
+        written = write_pictures(folder, svg)
+        output.print_rows(written, ["file", "of"], as_json=as_json, title="pictures written")
+        return
     rows = playbooks.show(folder)
     columns = ["measure", "purpose", "form", "action", "wakes", "mails", "goal"]
     output.print_rows(rows, columns, as_json=as_json)

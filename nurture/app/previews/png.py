@@ -46,8 +46,8 @@ def write_png(text: str, path: Path, *, width: int = 640) -> None:
         mail.write_text(text, encoding="utf-8")
         options = [program, *_OPTIONS, f"--user-data-dir={profile}"]
         shown = _run([*options, f"--window-size={width},800", "--dump-dom", page.as_uri()])
-        found = _MEASURED.search(shown)
-        height = min(int(found[1]), _HEIGHT_MAX) if found else 1_200
+        measured = _MEASURED.search(shown)
+        height = min(int(measured[1]), _HEIGHT_MAX) if measured else 1_200
         target = Path(folder) / "mail.png"
         _run([*options, f"--window-size={width},{height}", f"--screenshot={target}", mail.as_uri()])
         if not target.exists():
