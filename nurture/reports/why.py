@@ -173,7 +173,7 @@ def _from_ledger(contact: Contact, measure: Measure, mails: list[dict[str, Any]]
 _CHECK_OF: Final[Mapping[str, str]] = {
     **dict.fromkeys(("no_contact", "erased"), "contact"),
     **dict.fromkeys(("suppressed", "shared_address"), "suppression"),
-    **dict.fromkeys(("entity_reversed", "entity_closed"), "entity"),
+    **dict.fromkeys(("entity_reversed", "entity_closed", "entity_restored"), "entity"),
     **dict.fromkeys(("measure_gone", "step_gone"), "measure"),
     "account_customer": "account",
     **dict.fromkeys(("no_consent", "consent_pending", "consent_withdrawn"), "consent"),

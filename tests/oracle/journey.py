@@ -185,6 +185,7 @@ class Person(Running):
         if not event.historic:
             self.supersede(event, now)
         self.end_reversed(now)
+        self.end_restored(event, now)
         self.end_by_event(event, now)
         self.end_by_conditions(now)
         self.end_moved_dates(now)

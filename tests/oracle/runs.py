@@ -54,8 +54,10 @@ class Running(Known):
             key = milestone_key or None
         if key is None or not self.allowed(measure, key, event, now):
             return
-        for other in [other for other in self.active if other.measure is measure and other.value == key]:
-            self.end(other, "superseded", now)
+        earlier = self.living() if self.reverses(measure, event) else list(self.active)
+        for other in earlier:
+            if other.measure is measure and other.value == key:
+                self.end(other, "superseded", now)
         run.number = 1 + max(
             (other.number for other in self.runs if other.measure is measure and other.value == key),
             default=0,
@@ -92,6 +94,8 @@ class Running(Known):
             return "entity_reversed"
         if thing is not None and measure.while_open and not thing.is_open():
             return "entity_closed"
+        if self.taken_back(measure, run.event):
+            return "entity_restored"
         if not measure.audience.yes(self.view(now, run)):
             return "audience"
         starts = [other.started for other in self.runs if other.measure is measure]
@@ -132,13 +136,45 @@ class Running(Known):
         if thing is not None and not thing.reversed:
             return False
         # An entity may be known by what takes it back and restores it alone.
-        restored = [
+        return last < self.newest(measure, self.book.kinds[measure.entity].restored_by, key) <= event.occurred
+
+    def newest(self, measure: Measure, names: Any, key: str) -> int:
+        """When the newest event of these names about an entity of a measure occurred."""
+        times = [
             other.occurred
-            for name in self.book.kinds[measure.entity].restored_by
+            for name in names
             for other in self.history.get(name, ())
             if self.entity_key(measure, other) == key
         ]
-        return last < max(restored, default=NEVER) <= event.occurred
+        return max(times, default=NEVER)
+
+    def taken_back(self, measure: Measure, event: Event | None) -> bool:
+        """Whether an event cancels the entity of a measure, and that was taken back since."""
+        key, names = self.entity_key(measure, event), self.cancelling(measure)
+        if event is None or key is None or event.name not in names:
+            return False
+        thing = self.things.get(measure.entity, {}).get(key)
+        restored = self.newest(measure, self.book.kinds[measure.entity].restored_by, key)
+        reversed_now = thing.reversed if thing is not None else self.newest(measure, names, key) >= restored
+        return restored > event.occurred and not reversed_now
+
+    def cancelling(self, measure: Measure) -> set[str]:
+        """The events that reverse the entity of a measure in full."""
+        kind = self.book.kinds.get(measure.entity)
+        return (
+            set() if kind is None else {name for name, (amount, _) in kind.reversed_by.items() if not amount}
+        )
+
+    def end_restored(self, event: Event, now: int) -> None:
+        """Runs that a cancellation began end when the event takes it back."""
+        for run in self.living():
+            kind = self.book.kinds.get(run.entity or "")
+            if kind is None or event.name not in kind.restored_by or run.event is None:
+                continue
+            if self.entity_key(run.measure, event) == run.entity_key and self.taken_back(
+                run.measure, run.event
+            ):
+                self.end(run, "entity_restored", now)
 
     def is_in_holdout(self, measure: Measure) -> bool:
         """Whether the hash of the measure and the person, which the page does not tell, keeps the person without it."""

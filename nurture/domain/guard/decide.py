@@ -99,6 +99,7 @@ REASONS: Mapping[str, str] = {
     "run_ended": "cancelled: the run ended or stands at another step",
     "entity_reversed": "cancelled: the entity that the mail is about was reversed, as a cancelled order is",
     "entity_closed": "cancelled: the entity that the mail is about was closed or is empty (`while: open`)",
+    "entity_restored": "cancelled: the cancellation that the mail is about was taken back",
     "holdout": "skipped: in the holdout",
     "events_pending": "deferred: accepted events of the contact are not applied yet",
     "account_customer": "skipped: a colleague of the same account is a customer, and this is mail for leads",

@@ -36,6 +36,7 @@ from nurture.domain.journey.run_ends import (
     end_runs_by_condition,
     end_runs_by_event,
     end_runs_of_entities,
+    end_runs_of_restored,
     is_concerned,
     keys_concerned,
     leave_place,
@@ -226,6 +227,7 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
         end_replaced_runs(work, event, at)
     if folded.is_about_entities:
         end_runs_of_entities(work, before.standing, at)
+        end_runs_of_restored(work, event, before.standing, at)
     if affected.run_ends:
         end_runs_by_event(work, event, before.concerned, at)
     end_runs_by_condition(work, at)

@@ -9,7 +9,12 @@ from nurture.domain.entities import entity_of, is_reversed
 from nurture.domain.event import Event
 from nurture.domain.instant import NEVER, Instant, format_duration
 from nurture.domain.journey.person_requests import request_behind
-from nurture.domain.journey.run_entity import entity_key_of, entity_refusal, is_older_event
+from nurture.domain.journey.run_entity import (
+    entity_key_of,
+    entity_refusal,
+    is_older_event,
+    was_taken_back,
+)
 from nurture.domain.journey.set_aside import evaluate_rule, is_set_aside, run_rule
 from nurture.domain.journey.steps import begin_run
 from nurture.domain.journey.working_state import Work
@@ -139,6 +144,8 @@ def _find_new_run(work: Work, measure: Measure, firing: Firing) -> _NewRun | Non
 
 def _start_new_run(work: Work, measure: Measure, firing: Firing, new: _NewRun) -> None:
     _end_active_run(work, measure, new.value, firing.at)
+    if new.generation and measure.root in work.index.about_reversal:
+        _cancel_earlier_mail(work, measure, new.value, firing.at)
     _start_run(work, measure, firing, new)
     if firing.again:
         starts = work.contact.memory.run_starts[measure.root]
@@ -152,10 +159,14 @@ def _end_if_replaced(work: Work, measure: Measure, firing: Firing) -> None:
     key, generation = _run_key(work, measure, firing, value)
     if key is not None and generation:
         _end_active_run(work, measure, value, firing.at)
-        for replaced in work.contact.memory.run_starts[measure.root]:
-            # The last mail of a run that is done may still wait.
-            if _generation(replaced, value) is not None:
-                work.cancel(measure.root, replaced, "superseded", firing.at)
+        _cancel_earlier_mail(work, measure, value, firing.at)
+
+
+def _cancel_earlier_mail(work: Work, measure: Measure, value: str, at: Instant) -> None:
+    """Cancel the mail of earlier runs of the value; the last mail of a run that is done may still wait."""
+    for replaced in work.contact.memory.run_starts[measure.root]:
+        if _generation(replaced, value) is not None:
+            work.cancel(measure.root, replaced, "superseded", at)
 
 
 def _start_run(work: Work, measure: Measure, firing: Firing, new: _NewRun) -> None:
@@ -218,6 +229,9 @@ def _refusal(work: Work, measure: Measure, firing: Firing) -> tuple[str, str] | 
     reason = entity_refusal(contact, work.playbook, measure, firing.entity_key, event=firing.event)
     if reason is not None:
         return reason, f"{measure.entity} {firing.entity_key}"
+    key, event, since = firing.entity_key, firing.event, firing.occurred_at
+    if was_taken_back(contact, work.playbook, measure, key, event=event, occurred_at=since):
+        return "entity_restored", f"{measure.entity} {firing.entity_key}"
     if not work.is_true(measure.audience, at):
         return "audience", measure.audience.explain_in_one_line(work.reading(at))[:1000]
     if measure.once.gap:

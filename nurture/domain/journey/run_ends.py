@@ -19,11 +19,13 @@ from nurture.domain.journey.run_entity import (
     EntityReason,
     entities_concerned,
     entity_reason,
+    full_reversals,
     standing_of_entities,
 )
 from nurture.domain.journey.set_aside import evaluate_rule
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import Exit, Measure
+from nurture.domain.measure import Exit, Measure, OnEvent
+from nurture.domain.playbook import EntityKind
 
 #: Kind -> key -> why runs about the entity end, None while it is open.
 Standing = dict[str, dict[str, EntityReason | None]]
@@ -110,6 +112,30 @@ def _cancel_about(work: Work, kind: str, key: str, reason: EntityReason, at: Ins
         )
         if ends and measure.root in work.contact.memory.run_starts:
             work.cancel(measure.root, None, reason, at, entity=kind, entity_key=key)
+
+
+def end_runs_of_restored(work: Work, event: Event, before: Standing, at: Instant) -> None:
+    """End the runs about a cancellation that this event takes back, and cancel their mail."""
+    for kind, standing in before.items():
+        rule = work.playbook.entities[kind]
+        if not any(event.name in match.names for match in rule.restored_by):
+            continue
+        now_standing = standing_of_entities(work.contact, rule)
+        for key, reason in standing.items():
+            if reason == "entity_reversed" and now_standing.get(key) != "entity_reversed":
+                _end_about_cancellation(work, rule, key, at)
+
+
+def _end_about_cancellation(work: Work, kind: EntityKind, key: str, at: Instant) -> None:
+    names = full_reversals(kind)
+    for run in list(work.contact.runs.values()):
+        if (run.entity, run.entity_key) == (kind.name, key) and run.origin.event in names:
+            work.stop(run, "entity_restored", at)
+    for measure in work.index.about.get(kind.name, ()):
+        is_about_it = isinstance(measure.trigger, OnEvent) and names.issuperset(measure.trigger.names)
+        if is_about_it and measure.root in work.contact.memory.run_starts:
+            # The last mail of a run that has ended may still wait.
+            work.cancel(measure.root, None, "entity_restored", at, entity=kind.name, entity_key=key)
 
 
 # ---- exits -----------------------------------------------------------------------------------------------

@@ -7,13 +7,14 @@ from nurture.domain.contact import Contact, Run
 from nurture.domain.entities import entity_key, entity_of, is_open, is_outdated, is_reversed, line_keys
 from nurture.domain.event import Event
 from nurture.domain.event_index import index_of
+from nurture.domain.instant import Instant
 from nurture.domain.journey.object_watches import object_keys
 from nurture.domain.measure import Measure
 from nurture.domain.memory import Entity
 from nurture.domain.playbook import EntityKind, Playbook
 from nurture.domain.values import key_text
 
-EntityReason = Literal["entity_reversed", "entity_closed"]
+EntityReason = Literal["entity_reversed", "entity_closed", "entity_restored"]
 
 
 def entity_key_of(playbook: Playbook, measure: Measure, event: Event) -> str:
@@ -59,6 +60,22 @@ def _reason(
     if measure.while_open and (kind is None or entity is None or not is_open(entity, kind)):
         return "entity_closed"
     return None
+
+
+def full_reversals(kind: EntityKind) -> frozenset[str]:
+    """Return the names of the events that reverse an entity of the kind in full, as a cancellation does."""
+    return frozenset(name for rule in kind.reversed_by if rule.amount is None for name in rule.match.names)
+
+
+def was_taken_back(
+    contact: Contact, playbook: Playbook, measure: Measure, key: str, *, event: str, occurred_at: Instant
+) -> bool:
+    """Tell whether the event is a cancellation of the measure's entity that was taken back since it occurred."""
+    kind = playbook.entities.get(measure.entity or "")
+    if kind is None or not kind.restored_by or event not in full_reversals(kind):
+        return False
+    entity = entity_of(contact, kind.name, key)
+    return entity is not None and entity.restored_at > occurred_at and not is_reversed(entity)
 
 
 def standing_of_entities(contact: Contact, kind: EntityKind) -> dict[str, EntityReason | None]:
