@@ -14,7 +14,7 @@ from nurture.measurement.trials import measure_trials
 from nurture.measurement.verdict_times import Known, known_of
 from nurture.playbook.epoch_queries import begin_epochs
 from nurture.playbook.queries import lock_active
-from nurture.reports.experiments import arm_rows, decision_row, experiment_row
+from nurture.reports.experiments import arm_rows, decision_row, experiment_row, variant_rows
 
 _JOB = "judge"
 
@@ -69,3 +69,17 @@ def one_measure(services: Services, path: str) -> dict[str, Any]:
         "looks": [list(look) for look in measured.judgement.looks],
         "decisions": [decision_row(row) for row in decided],
     }
+
+
+def list_variants(services: Services, path: str | None = None) -> list[dict[str, Any]]:
+    """Return one row for each variant of one measure or of all. Raises NotFoundError with the nearest paths."""
+    with services.database.read() as connection:
+        playbook = services.playbooks.active(connection).playbook
+        measures = playbook.measures.values() if path is None else [find_measure(playbook, path)]
+        paths = {measure.root: measure.path for measure in measures if measure.variants}
+        trials = measure_trials(connection, now=services.clock.now(), only=paths.keys())
+    return [
+        {"measure": paths[root], **row}
+        for root in sorted(trials, key=lambda root: paths[root])
+        for row in variant_rows(trials[root])
+    ]

@@ -125,6 +125,62 @@ def measure(
 
 
 @app.command()
+def variants(
+    path: Annotated[
+        str | None, typer.Argument(metavar="[MEASURE]", help="track/stage/name of a measure; default: all.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show the variants of measures: the people, outcomes and state of each.
+
+    A variant that is shown to be worse than another one, or than no mail, ends by itself. When the cheapest (the first
+    in the file) is as good as each other one, it stays alone. `at any time` is the difference to the best one.
+
+    Example: nurture report variants lead/any/abandoned_cart
+    """
+    from nurture.app import experiments
+
+    with open_installation() as services:
+        rows = experiments.list_variants(services, path)
+    if as_json:
+        output.print_json(rows)
+        return
+    output.print_table([_variant(row) for row in rows], _VARIANTS, empty="no measure has variants")
+
+
+_VARIANTS = [
+    "measure",
+    "variant",
+    "state",
+    "share",
+    "people",
+    "with outcome",
+    "value",
+    "against",
+    "at any time",
+]
+
+
+def _variant(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a variant's figures in people's units."""
+    show = _short if row["unit"] == "amount" else _rate
+    low, high = (_bound(row[name], row["unit"]) for name in ("low", "high"))
+    is_open = row["low"] is None and row["high"] is None
+    return {
+        "measure": row["measure"],
+        "variant": row["variant"],
+        "state": row["state"],
+        "share": f"{row['share_percent']:g} %",
+        "people": f"{row['n']:,}",
+        "with outcome": f"{row['events']:,}",
+        "value": "" if row["value"] is None else show(row["value"]),
+        "against": row["against"] or "",
+        "at any time": "" if row["against"] is None else "open" if is_open else f"{low} to {high}",
+    }
+
+
+@app.command()
 def stages(*, as_json: Json = False) -> None:
     """Count the people at each stage.
 

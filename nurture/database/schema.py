@@ -1012,7 +1012,7 @@ experiments = sa.Table(
     sa.Column("declared", sa.Text, nullable=False),
     # Hash of everything whose change begins the next epoch.
     sa.Column("signature", sa.Text, nullable=False),
-    # published | changed | shrunk | resumed
+    # published | changed | shrunk | ended | resumed
     sa.Column("reason", sa.Text, nullable=False),
 )
 sa.Index("ix_experiments_measure", experiments.c.measure, experiments.c.id)
@@ -1075,7 +1075,7 @@ decisions = sa.Table(
     sa.Column("experiment", sa.BigInteger, primary_key=True, autoincrement=False),
     # The first instant of the day, in UTC.
     sa.Column("day", Instant, primary_key=True, autoincrement=False),
-    # harms | works | misses | reaches | undecided | split
+    # harms | works | misses | reaches | undecided | split | variant
     sa.Column("verdict", sa.Text, primary_key=True),
     sa.Column("at", Instant, nullable=False),
     # Natural logarithm of the e-value; the confidence sequence of the difference, NULL where it is open.
@@ -1084,7 +1084,7 @@ decisions = sa.Table(
     sa.Column("high", sa.Float),
     sa.Column("treated", sa.BigInteger, nullable=False),
     sa.Column("control", sa.BigInteger, nullable=False),
-    # stopped | sent_back | shrunk | "" for none
+    # stopped | sent_back | shrunk | told:VERDICT | ended:VARIANT | won:VARIANT | "" for none
     sa.Column("action", sa.Text, nullable=False, server_default=""),
     # JSON text: every further figure.
     sa.Column("figures", sa.Text, nullable=False),

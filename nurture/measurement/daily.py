@@ -17,12 +17,13 @@ from nurture.consent.record import set_switch
 from nurture.database.audit import record
 from nurture.database.engine import Database, encode
 from nurture.domain.counts import Counts
+from nurture.domain.experiment.variants import Race
 from nurture.domain.instant import DAY, Instant
 from nurture.domain.measure import Measure
 from nurture.feedback.replies import ReplySettings, may_mail, queue_notice
 from nurture.measurement.decision_queries import add_decisions, load_actions, take_slot
 from nurture.measurement.notices import describe, verdict_notice
-from nurture.measurement.restart import ACTOR, close_entries, shrink_holdout
+from nurture.measurement.restart import ACTOR, close_entries, end_variants, shrink_holdout
 from nurture.measurement.trials import MeasuredTrial, measure_trials
 from nurture.playbook import LoadedPlaybook, PlaybookSource
 from nurture.playbook.epoch_queries import load_open_epochs
@@ -89,10 +90,15 @@ def _decide(
 
 @dataclass(frozen=True, slots=True)
 class _Action:
-    """The consequence of a verdict: stopped | sent_back | shrunk | told:VERDICT."""
+    """The consequence of a verdict: stopped | sent_back | shrunk | told:VERDICT, or of the race of its variants.
+
+    The latter are ended:VARIANT and won:VARIANT.
+    """
 
     name: str
     verdict: str
+    # Variants that it ends.
+    ended: tuple[str, ...] = ()
 
 
 def _action(connection: sa.Connection, measure: Measure, measured: MeasuredTrial) -> _Action | None:
@@ -108,14 +114,29 @@ def _action(connection: sa.Connection, measure: Measure, measured: MeasuredTrial
         wanted.append(_Action("told:misses" if is_needed else "sent_back", "misses"))
     if "works" in found and measure.holdout_then is not None and measure.holdout > measure.holdout_then:
         wanted.append(_Action("shrunk", "works"))
+    if "stopped" not in done and "harms" not in found:
+        wanted += _variant_actions(measure, measured.race)
     return next((action for action in wanted if action.name not in done), None)
+
+
+def _variant_actions(measure: Measure, race: Race | None) -> list[_Action]:
+    """Return what follows from the race: the end of all but one arm, or of those shown to be worse."""
+    if race is None or not race.choice.live:
+        return []
+    live = {variant.name for variant in measure.variants if not variant.is_ended}
+    winner = race.choice.winner if len(race.choice.live) > 1 else race.choice.live[0]
+    if winner is not None and winner in live and len(live) > 1:
+        return [_Action(f"won:{winner}", "variant", tuple(sorted(live - {winner})))]
+    return [_Action(f"ended:{name}", "variant", (name,)) for name in race.choice.eliminated if name in live]
 
 
 def _rows(
     measured: MeasuredTrial, day: Instant, now: Instant, action: _Action | None
 ) -> Iterable[dict[str, Any]]:
     judgement = measured.judgement
-    found = ("split",) if judgement.is_split_wrong else judgement.verdicts
+    found: tuple[str, ...] = ("split",) if judgement.is_split_wrong else judgement.verdicts
+    if action is not None and action.verdict == "variant":
+        found = (*found, "variant")
     figures = {
         "difference": judgement.difference,
         "log_e_ever": judgement.log_e_ever,
@@ -167,6 +188,8 @@ class _Case:
             )
         if action.name == "shrunk" and measure.holdout_then is not None:
             shrink_holdout(self.connection, self.task.playbooks, measure.root, measure.holdout_then, now=now)
+        if action.ended:
+            end_variants(self.connection, self.task.playbooks, measure.root, action.ended, now=now)
         detail = {
             "measure": measure.path,
             "verdict": action.verdict,

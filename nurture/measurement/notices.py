@@ -25,6 +25,8 @@ def describe(measured: MeasuredTrial, verdict: str) -> str:
     people = f"{judgement.treated.n:,} people with and {judgement.control.n:,} without it"
     if verdict == "split":
         return f"the arms are not split as meant among {sum(map(sum, measured.trial.enrolled.values())):,} people"
+    if verdict == "variant":
+        return f"variants: {_race(measured)}"
     if verdict == "harms" and (guard := _broken_guard(measured)):
         return guard
     value = f"{_value(judgement.treated, measured)} against {_value(judgement.control, measured)}"
@@ -38,7 +40,7 @@ def verdict_notice(
     measure: Measure, action: str, reason: str, *, sender: str, recipient: str, at: Instant
 ) -> Notice:
     """Return the mail to the owner of the programme about one verdict."""
-    done = _DONE[action]
+    done = _DONE.get(action) or _variant_done(action)
     text = (
         f"{measure.path} {done}.\n\n{reason}.\n\n"
         f"Its goal: {measure.goal}.\n\n"
@@ -56,6 +58,21 @@ def verdict_notice(
         at=at,
         key=f"verdict:{measure.root}:{action}:{at}",
     )
+
+
+def _variant_done(action: str) -> str:
+    """Return the words for the end of a variant."""
+    what, _, name = action.partition(":")
+    if what == "won":
+        return f"keeps the variant {name}: everybody who enters gets it, and the others end"
+    return f"ends the variant {name}: another one, or no mail, is shown to be better"
+
+
+def _race(measured: MeasuredTrial) -> str:
+    """Return the value and the people of each arm."""
+    arms = {} if measured.race is None else measured.race.arms
+    words = [f"{name} {_value(sums, measured)} of {sums.n:,} people" for name, sums in arms.items() if sums.n]
+    return ", ".join(words)
 
 
 def _broken_guard(measured: MeasuredTrial) -> str:

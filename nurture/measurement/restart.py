@@ -42,7 +42,16 @@ def restart(
     ended = end_pauses(connection, root, modes=modes, now=now)
     before = load_in_force(connection).get(root, InForce())
     if ACTOR in ended:
-        _change(connection, playbooks, root, now=now, is_closed=False, trial=before.trial + 1, holdout=None)
+        _change(
+            connection,
+            playbooks,
+            root,
+            now=now,
+            is_closed=False,
+            trial=before.trial + 1,
+            holdout=None,
+            ended=(),
+        )
     elif before.is_closed:
         _change(connection, playbooks, root, now=now, is_closed=False)
 
@@ -54,6 +63,15 @@ def shrink_holdout(
     _change(connection, playbooks, root, now=now, holdout=share)
 
 
+def end_variants(
+    connection: sa.Connection, playbooks: PlaybookSource, root: str, names: Sequence[str], *, now: Instant
+) -> None:
+    """Give these variants to nobody more, whoever has one finishes with it: the next epoch."""
+    before = load_in_force(connection).get(root, InForce())
+    ended = tuple(dict.fromkeys((*before.ended, *names)))
+    _change(connection, playbooks, root, now=now, ended=ended)
+
+
 def _change(
     connection: sa.Connection, playbooks: PlaybookSource, root: str, *, now: Instant, **values: Any
 ) -> None:
@@ -63,5 +81,6 @@ def _change(
     before = load_in_force(connection).get(root, InForce())
     change = replace(before, **values)
     as_written = playbooks.of(connection, active.id)
-    reason: Reason = "resumed" if change.trial != before.trial else "shrunk"
+    reason: Reason = "ended" if change.ended != before.ended else "shrunk"
+    reason = "resumed" if change.trial != before.trial else reason
     change_in_force(connection, as_written, root, change, now=now, reason=reason)

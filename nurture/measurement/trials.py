@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from nurture.domain.errors import InputError
 from nurture.domain.experiment.expect import Expectation, parse_expect
 from nurture.domain.experiment.judgement import EpochShape, Judgement, Trial, judge
+from nurture.domain.experiment.variants import Race, judge_variants
 from nurture.domain.instant import DAY, WEEK, Instant
 from nurture.measurement import experiment_queries
 from nurture.measurement.experiment_queries import EpochFigures
@@ -24,6 +25,8 @@ class MeasuredTrial:
     epochs: Sequence[Epoch]
     trial: Trial
     judgement: Judgement
+    # Its variants against each other; None without any.
+    race: Race | None
     # Mean of the last four weeks, or of the time since the trial began where that is shorter.
     entries_a_week: float
     exposed: int
@@ -92,7 +95,7 @@ def _measured(
     trial = _trial(epochs, figures, guarded)
     pace = _pace(mine, began=epochs[0].since, now=now)
     due = min((epoch.next_mature for epoch in mine if epoch.next_mature is not None), default=None)
-    return MeasuredTrial(epochs, trial, judge(trial), pace, exposed, due)
+    return MeasuredTrial(epochs, trial, judge(trial), judge_variants(trial), pace, exposed, due)
 
 
 def _trial(

@@ -23,7 +23,7 @@ from nurture.playbook.loaded_playbook import LoadedPlaybook
 from nurture.playbook.measure_words import words_by_measure
 from nurture.playbook.queries import active_state, save_in_force
 
-Reason = Literal["published", "changed", "shrunk", "resumed"]
+Reason = Literal["published", "changed", "shrunk", "ended", "resumed"]
 
 #: Amounts are cut above the 99th percentile of the orders so far, where there are so many; else nothing is cut.
 _CAPPED_FROM: Final = 100
@@ -95,7 +95,7 @@ def change_in_force(
     before = in_force.get(root, InForce())
     in_force[root] = change
     save_in_force(connection, write_in_force(in_force))
-    if (before.holdout, before.trial) == (change.holdout, change.trial):
+    if (before.holdout, before.trial, before.ended) == (change.holdout, change.trial, change.ended):
         return
     measure = next((known for known in loaded.playbook.measures.values() if known.root == root), None)
     if measure is None:

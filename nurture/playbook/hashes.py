@@ -26,6 +26,7 @@ from nurture.domain.measure import (
     OnMoment,
     OnObject,
     OnStage,
+    Variant,
     WaitBusinessTime,
     WaitUntilDate,
     WaitUntilMoment,
@@ -85,6 +86,7 @@ ADDED_FIELDS: Mapping[type, frozenset[str]] = {
     Measure: frozenset({"later_stages", "holdout_then"}),
     ObjectKind: frozenset({"lists", "read_by"}),
     OnObject: frozenset({"lists", "to_audience"}),
+    Variant: frozenset({"is_ended"}),
     Playbook: frozenset({"accounts", "moments", "price_bounds"}),
     Vocabulary: frozenset({"segments", "tables"}),
 }

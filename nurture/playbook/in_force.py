@@ -24,11 +24,17 @@ class InForce:
     trial: int = 1
     # True: nobody enters.
     is_closed: bool = False
+    # Variants that ended: shown to be worse, or another one won.
+    ended: tuple[str, ...] = ()
 
 
 def read_in_force(text: str) -> dict[str, InForce]:
     """Return identity of a measure -> how it differs from its file."""
-    return {root: InForce(**values) for root, values in decode(text).items()}
+    return {root: _read(values) for root, values in decode(text).items()}
+
+
+def _read(values: Mapping[str, Any]) -> InForce:
+    return InForce(**{**values, "ended": tuple(values.get("ended", ()))})
 
 
 def write_in_force(changes: Mapping[str, InForce]) -> str:
@@ -38,7 +44,9 @@ def write_in_force(changes: Mapping[str, InForce]) -> str:
 
 
 def _values(change: InForce) -> dict[str, Any]:
-    return {"holdout": change.holdout, "trial": change.trial, "is_closed": change.is_closed}
+    values = {"holdout": change.holdout, "trial": change.trial, "is_closed": change.is_closed}
+    # A release before does not know the key.
+    return {**values, "ended": list(change.ended)} if change.ended else values
 
 
 def with_changes(loaded: LoadedPlaybook, text: str) -> LoadedPlaybook:
@@ -54,4 +62,7 @@ def with_changes(loaded: LoadedPlaybook, text: str) -> LoadedPlaybook:
 def changed_measure(measure: Measure, change: InForce) -> Measure:
     """Return the measure as it is in force."""
     holdout = measure.holdout if change.holdout is None else change.holdout
-    return replace(measure, holdout=holdout, trial=change.trial, is_closed=change.is_closed)
+    variants = tuple(replace(variant, is_ended=variant.name in change.ended) for variant in measure.variants)
+    return replace(
+        measure, holdout=holdout, trial=change.trial, is_closed=change.is_closed, variants=variants
+    )

@@ -7,6 +7,7 @@ from nurture.domain.experiment.epochs import HELD_BACK
 from nurture.domain.experiment.expect import Expectation
 from nurture.domain.experiment.judgement import Judgement
 from nurture.domain.experiment.sample_size import MOST, people_for_rates, weeks
+from nurture.domain.experiment.variants import Race
 from nurture.domain.instant import DAY, Instant, to_iso
 from nurture.measurement.trials import MeasuredTrial
 
@@ -174,6 +175,51 @@ def arm_rows(measured: MeasuredTrial) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def variant_rows(measured: MeasuredTrial) -> list[dict[str, Any]]:
+    """Return one row for each variant: its people, its value, and how it stands against the one that does best.
+
+    state: live | ended | won. `lift`, `low` and `high` are its value minus that of `against`; the latter hold however
+    often one looks.
+    """
+    race = measured.race
+    if race is None:
+        return []
+    shares = {arm.name: arm.share for arm in measured.newest.arms}
+    names = list(shares)[1:]
+    live = [name for name in names if shares[name] > 0]
+    promised = measured.trial.expectation
+    sign = -1 if promised is not None and promised.should_fall else 1
+    best = max(live or names, key=lambda name: sign * race.arms[name].mean)
+    rows = []
+    for name in names:
+        sums, (low, high) = race.arms[name], _against(race, name, best)
+        is_compared = name != best and bool(sums.n and race.arms[best].n)
+        rows.append(
+            {
+                "variant": name,
+                "state": "ended" if name not in live else "won" if len(live) == 1 else "live",
+                "share_percent": round(100 * shares[name], 2),
+                "n": sums.n,
+                "events": sums.events,
+                "value": _value(sums.mean, measured) if sums.n else None,
+                "against": best if is_compared else None,
+                "lift": _value(sums.mean - race.arms[best].mean, measured) if is_compared else None,
+                "low": _value(low, measured) if isfinite(low) else None,
+                "high": _value(high, measured) if isfinite(high) else None,
+                "unit": "amount" if measured.trial.is_amount else "points",
+            }
+        )
+    return rows
+
+
+def _against(race: Race, name: str, best: str) -> tuple[float, float]:
+    """Return the differences value(name) - value(best) that are not refuted."""
+    if (name, best) in race.differences:
+        return race.differences[name, best]
+    low, high = race.differences.get((best, name), (-inf, inf))
+    return -high, -low
 
 
 def decision_row(row: dict[str, Any]) -> dict[str, Any]:

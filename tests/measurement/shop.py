@@ -155,13 +155,14 @@ class Shop(World):
                          "at": entered + DAY, "number": 1, "value_minor": 1000}
                     )  # fmt: skip
         with self.database.write() as connection:
-            people = [self._contact(row["contact_id"]) for row in enrolled]
+            people = [self.a_contact(row["contact_id"]) for row in enrolled]
             connection.execute(sa.insert(t.contacts), people)
             connection.execute(sa.insert(t.enrolments), enrolled)
             if orders:
                 connection.execute(sa.insert(t.outcomes), orders)
 
-    def _contact(self, number: int) -> dict[str, Any]:
+    def a_contact(self, number: int) -> dict[str, Any]:
+        """Return the row of a contact of whom nothing is known."""
         start, rules = self.now - 100 * DAY, self.loaded.playbook.rules_hash
         return {"id": number, "track": "lead", "stage": "aware", "track_since": start, "stage_since": start,
                 "first_seen_at": start, "facts": {}, "clock": start, "adopted": rules}  # fmt: skip

@@ -14,6 +14,7 @@ from nurture.domain.experiment.expect import Expectation, parse_expect
 from nurture.domain.instant import DAY, Duration
 from nurture.domain.measure import Measure, Metric
 from nurture.domain.playbook import EntityKind, Playbook
+from nurture.domain.sampling import variant_shares
 
 #: Name of the arm that gets no mail; it is the first of every epoch.
 HELD_BACK: Final = "held back"
@@ -85,7 +86,7 @@ def arms_of(measure: Measure) -> tuple[Arm, ...]:
     held = measure.holdout / 10_000
     if not measure.variants:
         return Arm(HELD_BACK, held), Arm(MAILED, 1 - held)
-    rest = tuple(Arm(variant.name, (1 - held) * variant.weight / 100) for variant in measure.variants)
+    rest = tuple(Arm(name, (1 - held) * share) for name, share in variant_shares(measure.variants).items())
     return Arm(HELD_BACK, held), *rest
 
 

@@ -17,8 +17,8 @@ from nurture.domain.experiment.expect import Expectation
 from nurture.domain.experiment.verdicts import ALPHA, GUARD_BOUNDS, Evidence, VerdictWord, verdicts
 
 #: The effect that the sequence of an average is tuned to when none is promised, as a share of its mean.
-_USUAL_EFFECT: Final = 0.2
-_NOTHING: Final = CovariateSums(ArmSums(), ArmSums(), 0.0)
+USUAL_EFFECT: Final = 0.2
+NOTHING: Final = CovariateSums(ArmSums(), ArmSums(), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class DaySums:
     # How many have the outcome.
     converted: int
     # Sums of their amounts (cut), of what they spent before, and of the products, in the metric's unit.
-    amounts: CovariateSums = _NOTHING
+    amounts: CovariateSums = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,10 @@ def _split_of(epoch: EpochShape, trial: Trial) -> float:
     counts = trial.enrolled.get(epoch.id, ())
     if not sum(counts):
         return 0.0
-    names = {str(place): arm.share for place, arm in enumerate(epoch.arms)}
-    return log_e_split({str(place): count for place, count in enumerate(counts) if count}, names)
+    # A variant that ended gets nobody more; a run that began at that moment is no fault.
+    shares = {place: arm.share for place, arm in enumerate(epoch.arms) if arm.share or not place}
+    entered = {str(place): counts[place] for place in shares if counts[place]}
+    return log_e_split(entered, {str(place): share for place, share in shares.items()})
 
 
 def _sum(sums: Iterable[ArmSums]) -> ArmSums:
@@ -148,7 +150,9 @@ class _Look:
         """Take the people who entered on this day, and look."""
         for sums in self._by_day[day]:
             place = sums.epoch, sums.arm == 0
-            self._totals[place] = self._totals.get(place, _NOTHING).plus(_of_day(sums, self._trial.is_amount))
+            self._totals[place] = self._totals.get(place, NOTHING).plus(
+                sums_of_day(sums, self._trial.is_amount)
+            )
             self._converted[place] = self._converted.get(place, 0) + sums.converted
         low, high = self._interval()
         self.low, self.high = averages.narrowest([(self.low, self.high), (low, high)])
@@ -163,8 +167,8 @@ class _Look:
         """Return treated and held back of every epoch, with what they spent before taken out of amounts."""
         pairs = []
         for epoch in self._trial.epochs:
-            treated = self._totals.get((epoch.id, False), _NOTHING)
-            control = self._totals.get((epoch.id, True), _NOTHING)
+            treated = self._totals.get((epoch.id, False), NOTHING)
+            control = self._totals.get((epoch.id, True), NOTHING)
             if self._trial.is_amount and treated.sums.n and control.sums.n:
                 pairs.append(averages.adjusted(treated, control))
             else:
@@ -272,10 +276,11 @@ class _Look:
         mean = _sum(pair.both for pair in self._pairs()).mean
         if promised is not None and promised.kind == "relative":
             return abs(promised.size) * mean or 1.0
-        return _USUAL_EFFECT * abs(mean) or 1.0
+        return USUAL_EFFECT * abs(mean) or 1.0
 
 
-def _of_day(sums: DaySums, is_amount: bool) -> CovariateSums:
+def sums_of_day(sums: DaySums, is_amount: bool) -> CovariateSums:
+    """Return the sums of what is compared: amounts, or one for each person with the outcome."""
     if is_amount:
         return sums.amounts
     rate = ArmSums(sums.people, float(sums.converted), float(sums.converted), sums.converted)

@@ -43,6 +43,8 @@ class Variant:
 
     name: str
     weight: int
+    # True: measurement ended it; its share falls to the others in equal parts.
+    is_ended: bool = False
 
 
 #: new_address, old_address: of the request whose number the run's event carries; the person's own without one.
