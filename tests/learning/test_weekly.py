@@ -48,7 +48,7 @@ def store(shop: Shop, rows: Iterable[OrderRow]) -> None:
         for person, key, at, _, number, amount in known
     ]  # fmt: skip
     with shop.database.write() as connection:
-        connection.execute(sa.insert(t.contacts), [shop._contact(person) for person in people])
+        connection.execute(sa.insert(t.contacts), [shop.a_contact(person) for person in people])
         connection.execute(sa.insert(t.outcomes), orders)
 
 
