@@ -15,11 +15,13 @@ from nurture.contacts.baseline_queries import load_baselines
 from nurture.contacts.event_queries import load_events
 from nurture.contacts.queries import load_contacts, resolve_contact
 from nurture.database.audit import record
+from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.consent.events import CONFIRMED
 from nurture.domain.contact import Contact
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.event import BY_COMMAND
-from nurture.domain.instant import Instant, to_iso
+from nurture.domain.instant import DAY, Instant, to_iso
+from nurture.domain.measure import Measure
 from nurture.domain.playbook import Playbook
 from nurture.domain.timing import load_zone
 from nurture.domain.values import read_row_id
@@ -29,6 +31,7 @@ from nurture.playbook.measure_names import load_measure_names
 from nurture.reports import person as report
 from nurture.reports.contact_search import find_contacts
 from nurture.reports.forecast.forecast_people import make_scope
+from nurture.reports.forecast.next_mails import load_next_mails
 from nurture.reports.judged_now import judge_waiting_mail
 from nurture.reports.why import explain_measure
 
@@ -121,6 +124,40 @@ def _replay_until(connection: sa.Connection, contact_id: int, playbook: Playbook
     if any(baseline.clock > at for baseline in baselines):
         raise NotFoundError("the events of that time are no longer kept; name a later time")
     return replay_events(contact_id, events, playbook, baselines)
+
+
+def next_mails(services: Services, who: str, *, days: int = 60) -> list[dict[str, Any]]:
+    """Return the mails that will leave within so many days, and those that will be withheld with their reason.
+
+    `unless` names the events that would end the measure before. Raises NotFoundError.
+    """
+    now = services.clock.now()
+    with services.database.read() as connection:
+        playbook = services.playbooks.active(connection).playbook
+        contact_id = resolve_contact(connection, who)
+        only_to = frozenset(entry.lower().lstrip("@") for entry in services.settings.only_to)
+        key = services.settings.suppression_secret
+        scope = make_scope(connection, playbook, now=now, only_to=only_to, key=key)
+        mails = load_next_mails(connection, contact_id, scope, span=days * DAY)
+    names = MeasureNames(playbook.measures)
+    return [
+        {
+            "at": to_iso(mail.at),
+            "measure": names.shown(mail.measure),
+            "step": mail.step,
+            "outcome": "leaves" if mail.ending == "sent" else mail.ending,
+            "reason": mail.reason,
+            "unless": _exits(playbook.measures.get(mail.measure)),
+        }
+        for mail in mails
+    ]
+
+
+def _exits(measure: Measure | None) -> list[str]:
+    """Return the events and conditions that end a run of the measure at once."""
+    endings = () if measure is None else measure.exits
+    texts = (ending.event or ("" if ending.when is None else ending.when.text) for ending in endings)
+    return list(dict.fromkeys(text for text in texts if text))
 
 
 def unknown_measure_message(path: str, known: list[str]) -> str:

@@ -10,13 +10,15 @@ from typing import Any, Literal
 
 from nurture.app.installation import programme_folder, shipped_programme
 from nurture.app.services import Services
-from nurture.domain.errors import InputError
+from nurture.domain.errors import InputError, NotFoundError
+from nurture.domain.instant import to_iso
 from nurture.domain.measure import MailStep, Measure, NotifyStep
 from nurture.measurement.verdict_times import HALF, Known, VerdictTime, verdict_times
 from nurture.playbook import Fault, build, find_faults, inspect, load_files, rebuild
 from nurture.playbook import publish as store_publication
 from nurture.playbook import rollback as go_back
 from nurture.playbook.diff import Difference, compare, with_people
+from nurture.playbook.queries import before as find_previous
 from nurture.playbook.queries import in_flight
 from nurture.playbook.schema.export import json_schemas
 from nurture.playbook.upgrade import upgrade as rewrite
@@ -202,6 +204,27 @@ def publish(
         services.database, load_files(folder), now=now, actor=actor, backlog=backlog
     )
     return {"playbook": published, "backlog": backlog}
+
+
+def rollback_target(services: Services) -> dict[str, Any]:
+    """Return the programme that `rollback` makes active, when and by whom it was published, and what it changes.
+
+    Raises NotFoundError when there is none to go back to.
+    """
+    with services.database.read() as connection:
+        active = services.playbooks.active_id(connection)
+        previous = None if active is None else find_previous(connection, active)
+        if active is None or previous is None:
+            raise NotFoundError("there was no playbook before this one; publish the one you want")
+        old, new = services.playbooks.active(connection), services.playbooks.of(connection, previous.id)
+        changes_back = _rows(with_people(compare(old, new), old, new, in_flight(connection)))
+    return {
+        "playbook": previous.id,
+        "name": previous.name,
+        "published_at": to_iso(previous.published_at),
+        "actor": previous.actor,
+        "changes": changes_back,
+    }
 
 
 def rollback(services: Services, *, actor: str) -> dict[str, Any]:

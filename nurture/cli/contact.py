@@ -84,6 +84,33 @@ def timeline(
         output.print_table(output.with_local_times(moments, zone), ["at", "kind", "what", "detail"])
 
 
+@app.command("next")
+def next_(
+    who: Who,
+    *,
+    days: Annotated[int, typer.Option(help="Look so many days ahead.", min=1, max=400)] = 60,
+    as_json: Json = False,
+) -> None:
+    """Show the mails that a person will get next, and when, if nothing new happens; and those withheld, and why.
+
+    Rules and guard are played ahead as they stand now. Any event may change the answer.
+
+    Example: nurture contact next ada@example.com --days 30
+    """
+    from nurture.app import contacts
+
+    with open_installation() as services:
+        mails, zone = contacts.next_mails(services, who, days=days), contacts.local_zone(services, who)
+    if as_json:
+        output.print_json(mails)
+        return
+    columns = ["at", "measure", "step", "outcome", "reason", "unless"]
+    shown = output.with_local_times(mails, zone)
+    output.print_table(
+        shown, columns, title=f"the next {days} days", empty="no mail, unless something happens"
+    )
+
+
 @app.command()
 def why(
     who: Who,

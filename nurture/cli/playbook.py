@@ -265,14 +265,25 @@ def _print_changes(rows: list[dict[str, object]], *, as_json: bool) -> None:
 
 
 @app.command()
-def rollback(*, yes: Yes = False, as_json: Json = False) -> None:
-    """Make the previous programme the active one again.
+def rollback(*, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
+    """Make the previous programme the active one again. Shows which one that is and what changes, then asks.
 
-    Example: nurture playbook rollback
+    Example: nurture playbook rollback --dry-run
     """
     from nurture.app import playbooks
 
     with open_installation() as services:
-        confirm("Go back to the previous programme?", yes=yes)
+        target = playbooks.rollback_target(services)
+        if as_json and dry_run:
+            output.print_json(target)
+        elif not as_json:
+            output.print_fields(
+                {name: value for name, value in target.items() if name != "changes"}, title="goes back to"
+            )
+            _print_changes(target["changes"], as_json=False)
+        if dry_run:
+            return
+        published = f"playbook {target['playbook']}, published {target['published_at']} by {target['actor']}"
+        confirm(f"Go back to {published}?", yes=yes)
         done = playbooks.rollback(services, actor=current_actor())
     output.print_result(done, as_json=as_json, title="rolled back")

@@ -123,6 +123,12 @@ def test_a_programme_of_ones_own_is_checked_compared_published_and_rolled_back(n
     changes = nurture("playbook", "publish", "mine", "--dry-run", "--json").document
     assert [row["measure"] for row in changes if "rules" in row["change"]] == ["customer/any/birthday"]
     assert nurture("playbook", "publish", "mine", "--yes").code == 0
+    target = nurture("playbook", "rollback", "--dry-run", "--json").document
+    assert (target["playbook"], target["actor"]) == (1, "migrate")
+    assert [row["measure"] for row in target["changes"] if "rules" in row["change"]] == [
+        "customer/any/birthday"
+    ]
+    assert "playbook 1, published " in nurture("playbook", "rollback").err
     assert nurture("playbook", "rollback", "--yes").code == 0
 
 

@@ -75,6 +75,7 @@ ACTS: dict[str, str] = {
     "contact search": LOOKS,
     "contact timeline": LOOKS,
     "contact why": LOOKS,
+    "contact next": LOOKS,
     "contact merge": "contact.merge",
     "contact unmerge": "contact.unmerge",
     "contact consent": "contact.consent",

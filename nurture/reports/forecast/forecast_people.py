@@ -57,6 +57,18 @@ def forecast_page(
 
     A constant number of statements a page, and one more for each mail that names objects.
     """
+    for contact_id, person in load_people(connection, contact_ids, scope).items():
+        event, family = _event(contact_id, order, scope.now), person.family
+        if not family.contact.clock:
+            family.contact = begin(contact_id, event, scope.playbook)
+        zone = zone_or_default(family.contact.zone, scope.playbook)
+        yield play_person(person, event, scope), zone
+
+
+def load_people(
+    connection: sa.Connection, contact_ids: Sequence[int], scope: ChunkScope
+) -> dict[int, Person]:
+    """Return these living contacts as a play needs them; a constant number of statements."""
     loaded = load_waiting_mail(connection, contact_ids, scope)
     settled = load_settled_messages(connection, contact_ids)
     runs_of: dict[int, dict[tuple[int, str, str], Any]] = {}
@@ -70,19 +82,16 @@ def forecast_page(
         if any(item.measure is not None and item.measure.objects for item in items):
             load_objects(connection, items, at)
 
-    for contact_id, family in loaded.families.items():
-        event = _event(contact_id, order, scope.now)
-        if not family.contact.clock:
-            family.contact = begin(contact_id, event, scope.playbook)
-        person = Person(
+    return {
+        contact_id: Person(
             family=family,
             rows=loaded.rows.get(contact_id, ()),
             runs=runs_of.get(contact_id, {}),
             settled=settled.get(contact_id, ()),
             load_objects=load_names,
         )
-        zone = zone_or_default(family.contact.zone, scope.playbook)
-        yield play_person(person, event, scope), zone
+        for contact_id, family in loaded.families.items()
+    }
 
 
 def _event(contact_id: int, order: ForecastOrder, now: Instant) -> Event:

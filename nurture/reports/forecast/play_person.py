@@ -32,6 +32,8 @@ _FIRST_ID: Final = 2**62
 _STEPS_MAX: Final = 2_000
 
 RunKey = tuple[int, str, str]
+#: How a mail ends in a play.
+Ending = Literal["sent", "skipped", "expired", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Person:
 
 
 @dataclass(slots=True)
-class _Play:
+class Play:
     """The person while time passes."""
 
     person: Person
@@ -76,22 +78,19 @@ class _Play:
 
     @property
     def contact(self) -> Contact:
+        """The person's state."""
         return self.person.family.contact
 
     @property
     def playbook(self) -> Playbook:
+        """The programme."""
         return self.scope.playbook
 
 
 def play_person(person: Person, event: Event, scope: ChunkScope) -> PersonForecast:
     """Return what becomes of the send that the event hands to the person. The person's values are used up."""
     request = str(event.properties["request"])
-    play = _Play(person, scope, request, replies=_reply_holds(person.family))
-    play.waiting = {row.id: SimpleNamespace(**row._asdict()) for row in person.rows}
-    play.runs = {
-        key: person.family.contact.runs.get((run.measure, run.key), run) for key, run in person.runs.items()
-    }
-    person.family.pending_since = None
+    play = begin_play(person, scope, request)
     _advance(play, [*person.settled, event], at=scope.now)
     for _ in range(_STEPS_MAX):
         if not _may_still_leave(play):
@@ -99,19 +98,43 @@ def play_person(person: Person, event: Event, scope: ChunkScope) -> PersonForeca
                 return PersonForecast(play.contact.id, "now", at=scope.now)
             kind: Literal["never", "sent_before"] = "sent_before" if play.reason == "once" else "never"
             return PersonForecast(play.contact.id, kind, play.reason)
-        due_at = min((row.due_at for row in play.waiting.values()), default=FOREVER)
-        at = max(play.scope.now, min(due_at, play.contact.wake_at))
+        at = next_instant(play)
         if at >= FOREVER:
             break
-        play.scope = replace(play.scope, now=at)
-        if play.contact.wake_at <= at:
-            _advance(play, [], at=at)
-        elif (forecast := _guard_due(play, since=scope.now)) is not None:
+        if ring_at(play, at):
+            continue
+        if (forecast := _guard_due(play, since=scope.now)) is not None:
             return forecast
     return PersonForecast(play.contact.id, "never", play.reason or "waits")
 
 
-def _may_still_leave(play: _Play) -> bool:
+def begin_play(person: Person, scope: ChunkScope, request: str = "") -> Play:
+    """Return the play of a person as stored. Their values are used up. request: of the send that is forecast."""
+    play = Play(person, scope, request, replies=_reply_holds(person.family))
+    play.waiting = {row.id: SimpleNamespace(**row._asdict()) for row in person.rows}
+    play.runs = {
+        key: person.family.contact.runs.get((run.measure, run.key), run) for key, run in person.runs.items()
+    }
+    person.family.pending_since = None
+    return play
+
+
+def next_instant(play: Play) -> Instant:
+    """Return the next instant at which a mail is due or an alarm rings; FOREVER without one."""
+    due_at = min((row.due_at for row in play.waiting.values()), default=FOREVER)
+    return max(play.scope.now, min(due_at, play.contact.wake_at))
+
+
+def ring_at(play: Play, at: Instant) -> bool:
+    """Move to an instant; tell whether an alarm rang there."""
+    play.scope = replace(play.scope, now=at)
+    if play.contact.wake_at > at:
+        return False
+    _advance(play, [], at=at)
+    return True
+
+
+def _may_still_leave(play: Play) -> bool:
     if any(row.request == play.request for row in play.waiting.values()):
         return True
     return any(run.origin.request == play.request for run in play.contact.runs.values())
@@ -124,7 +147,7 @@ def _reply_holds(family: ContactFamily) -> Sequence[ActiveHold]:
 # ---- the rule --------------------------------------------------------------------------------------------
 
 
-def _advance(play: _Play, happenings: Sequence[Happening], *, at: Instant) -> None:
+def _advance(play: Play, happenings: Sequence[Happening], *, at: Instant) -> None:
     """Advance the contact, and change the waiting mails by the decisions."""
     result = advance(play.contact, happenings, now=at, playbook=play.playbook, in_place=True)
     for (measure, key), run in result.runs.items():
@@ -140,7 +163,7 @@ def _advance(play: _Play, happenings: Sequence[Happening], *, at: Instant) -> No
     _note_refusal(play, result)
 
 
-def _is_covered(play: _Play, ending: Cancellation, row: Any) -> bool:
+def _is_covered(play: Play, ending: Cancellation, row: Any) -> bool:
     if row.measure != ending.measure:
         return False
     if ending.entity:
@@ -149,7 +172,7 @@ def _is_covered(play: _Play, ending: Cancellation, row: Any) -> bool:
     return ending.run_key in (None, row.run_key)
 
 
-def _note_actions(play: _Play, result: Advance) -> None:
+def _note_actions(play: Play, result: Advance) -> None:
     for action in result.actions:
         run = result.runs.get((action.measure, action.run_key))
         if run is not None and run.origin.request == play.request:
@@ -157,13 +180,13 @@ def _note_actions(play: _Play, result: Advance) -> None:
             play.reason = action.reason or play.reason
 
 
-def _note_refusal(play: _Play, result: Advance) -> None:
+def _note_refusal(play: Play, result: Advance) -> None:
     for refusal in result.non_entries:
         if refusal.request == play.request:
             play.reason = refusal.reason
 
 
-def _add(play: _Play, planned: PlannedMessage) -> None:
+def _add(play: Play, planned: PlannedMessage) -> None:
     if planned.cancelled:
         play.reason = planned.cancelled if planned.request == play.request else play.reason
         return
@@ -177,7 +200,7 @@ def _add(play: _Play, planned: PlannedMessage) -> None:
     play.person.family.ledger[row.id] = build_due_message(row).as_ledger_entry()
 
 
-def _end(play: _Play, row: Any, reason: str) -> None:
+def _end(play: Play, row: Any, reason: str) -> None:
     del play.waiting[row.id]
     play.person.family.ledger.pop(row.id, None)
     if row.request == play.request:
@@ -187,8 +210,24 @@ def _end(play: _Play, row: Any, reason: str) -> None:
 # ---- the guard -------------------------------------------------------------------------------------------
 
 
-def _guard_due(play: _Play, *, since: Instant) -> PersonForecast | None:
+def _guard_due(play: Play, *, since: Instant) -> PersonForecast | None:
     """Guard the mails due now; returns the forecast when a mail of the send leaves, or waits for its measure."""
+    settled: list[Settled] = []
+    for item, verdict in judge_due(play, since=since):
+        row = play.waiting[item.due.id]
+        if row.request == play.request:
+            if verdict.action == "send":
+                kind: Literal["now", "later"] = "now" if play.scope.now == since else "later"
+                return PersonForecast(play.contact.id, kind, at=play.scope.now)
+            if verdict.reason == "paused":
+                return PersonForecast(play.contact.id, "never", "paused")
+        settled += settle(play, item, verdict)[1]
+    advance_settled(play, settled)
+    return None
+
+
+def judge_due(play: Play, *, since: Instant) -> Iterable[tuple[GuardItem, Verdict]]:
+    """Return the guard's verdict on each mail that is due now. since: when the play began."""
     scope, family = play.scope, play.person.family
     holds = active_holds(play.contact, now=scope.now, playbook=scope.playbook)
     # The hold of an open case ends with the case, so its end moves along.
@@ -197,26 +236,25 @@ def _guard_due(play: _Play, *, since: Instant) -> PersonForecast | None:
     items = [build_item(row, family, play.runs, scope) for row in due]
     if play.person.load_objects is not None:
         play.person.load_objects(items, scope)
-    settled: list[Settled] = []
-    for item, verdict in guard_messages(items, scope):
-        row = play.waiting[item.due.id]
-        if row.request == play.request:
-            if verdict.action == "send":
-                kind: Literal["now", "later"] = "now" if scope.now == since else "later"
-                return PersonForecast(play.contact.id, kind, at=scope.now)
-            if verdict.reason == "paused":
-                return PersonForecast(play.contact.id, "never", "paused")
-        status = _settle(play, item, row, verdict)
-        if status is not None and item.has_waiting_run:
-            settled.append(Settled(row.id, row.measure, row.run_key, row.step, status, scope.now))
+    return list(guard_messages(items, scope))
+
+
+def advance_settled(play: Play, settled: Sequence[Settled]) -> None:
+    """Let the runs go on whose mails have ended now."""
     if settled:
-        _advance(play, settled, at=scope.now)
-    return None
+        _advance(play, settled, at=play.scope.now)
 
 
-def _settle(
-    play: _Play, item: GuardItem, row: Any, verdict: Verdict
-) -> Literal["sent", "skipped", "expired", "cancelled"] | None:
+def settle(play: Play, item: GuardItem, verdict: Verdict) -> tuple[Ending | None, list[Settled]]:
+    """Change a waiting mail by its verdict; return how it ended, and its ending where a run waits for it."""
+    row = play.waiting[item.due.id]
+    status = _settle(play, item, row, verdict)
+    if status is None or not item.has_waiting_run:
+        return status, []
+    return status, [Settled(row.id, row.measure, row.run_key, row.step, status, play.scope.now)]
+
+
+def _settle(play: Play, item: GuardItem, row: Any, verdict: Verdict) -> Ending | None:
     """Change the row by its verdict, and return its status when it has ended."""
     now = play.scope.now
     if verdict.action == "defer":
