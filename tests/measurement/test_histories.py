@@ -11,6 +11,7 @@ import pytest
 from nurture.domain.experiment.averages import ArmSums
 from nurture.domain.experiment.epochs import Arm
 from nurture.domain.experiment.judgement import EpochShape, Trial, judge
+from nurture.domain.experiment.labels import LabelCounts, log_e
 from nurture.domain.experiment.sample_size import people_for_rates
 from tests.measurement.histories import Stretch, draw, shares
 from tests.rig.examples import ALL_HISTORIES as ALL
@@ -28,6 +29,23 @@ def test_without_an_effect_hardly_any_measure_harms_or_works(holdout: float, rat
     assert found["harms"] + found["works"] <= MOST
     assert found["reaches"] <= MOST
     assert split <= 0.01 + MOST - 0.05
+
+
+@pytest.mark.parametrize("holdout", [0.05, 0.1, 0.5] if ALL else [0.1])
+@pytest.mark.parametrize("rate", [0.3, 0.6] if ALL else [0.6])
+def test_a_high_rate_without_an_effect_hardly_ever_harms_or_works(holdout: float, rate: float) -> None:
+    found, _ = shares(9, RUNS, [Stretch(DAYS, 500, holdout, rate, rate)])
+    assert found["harms"] + found["works"] <= MOST
+
+
+def test_a_high_rate_is_compared_as_an_average_which_sees_more() -> None:
+    trial = draw(Random(10), [Stretch(20, 400, 0.5, 0.6, 0.65)], "+5%")
+    converted = [sum(sums.converted for sums in trial.days if sums.arm == arm) for arm in (0, 1)]
+    by_labels = log_e([LabelCounts(converted[1], sum(converted), 0.5)])
+    assert judge(trial).log_e > 1.5 * by_labels > 0
+    low = draw(Random(10), [Stretch(20, 400, 0.5, 0.2, 0.25)], "+5%")
+    converted = [sum(sums.converted for sums in low.days if sums.arm == arm) for arm in (0, 1)]
+    assert judge(low).log_e == log_e([LabelCounts(converted[1], sum(converted), 0.5)])
 
 
 @pytest.mark.parametrize("holdout", [0.05, 0.5] if ALL else [0.1])

@@ -18,6 +18,10 @@ from nurture.domain.experiment.verdicts import ALPHA, GUARD_BOUNDS, Evidence, Ve
 
 #: The effect that the sequence of an average is tuned to when none is promised, as a share of its mean.
 USUAL_EFFECT: Final = 0.2
+#: Above this rate people without the outcome tell so much that rates are compared as averages, not by labels.
+_RATE_OF_AVERAGES: Final = 0.3
+#: Which of both it is follows from the first people, once: a choice at each look would take the better one each time.
+_PEOPLE_TO_CHOOSE: Final = 100
 NOTHING: Final = CovariateSums(ArmSums(), ArmSums(), 0.0)
 
 
@@ -142,6 +146,8 @@ class _Look:
         self._compared = [epoch for epoch in trial.epochs if 0 < epoch.holdout < 1]
         self._totals: dict[tuple[int, bool], CovariateSums] = {}
         self._converted: dict[tuple[int, bool], int] = {}
+        # True: averages are compared, False: labels; None: too few people to choose.
+        self._by_averages: bool | None = True if trial.is_amount else None
         self.low, self.high = -inf, inf
         self.log_e = self.log_e_ever = self.log_e_harm = 0.0
         self.looks: list[tuple[int, float, float]] = []
@@ -244,7 +250,11 @@ class _Look:
         """Return the log e-values of this look against no difference, and for harm alone."""
         promised = self._trial.expectation
         should_fall = promised is not None and promised.should_fall
-        if self._trial.is_amount:
+        if self._by_averages is None:
+            both = _sum(pair.both for pair in self._pairs())
+            if both.n >= _PEOPLE_TO_CHOOSE:
+                self._by_averages = both.mean > _RATE_OF_AVERAGES
+        if self._by_averages:
             log_e = averages.log_e(self._pairs(), self._tau())
             is_bad = (self.difference > 0) if should_fall else (self.difference < 0)
             return log_e, log_e if is_bad else 0.0
