@@ -1,6 +1,6 @@
 """Reports: the ledger of mails, and counts of mails, people and replies."""
 
-from datetime import date
+from datetime import date, timedelta
 from statistics import median
 from typing import Any
 
@@ -10,7 +10,8 @@ from nurture.app.services import Services
 from nurture.contacts.queries import resolve_contact
 from nurture.database.audit import record
 from nurture.domain.errors import InputError
-from nurture.domain.instant import DAY, MINUTE
+from nurture.domain.instant import DAY, MINUTE, Instant
+from nurture.domain.timing import at_local_time, start_of_day
 from nurture.feedback import reply_queries
 from nurture.measurement.many_verdicts import verdicts_by_chance, works_together
 from nurture.measurement.trials import measure_trials
@@ -19,6 +20,7 @@ from nurture.reports import ledger
 from nurture.reports.day_table import Days
 from nurture.reports.day_table_faults import correct, find_faults
 from nurture.reports.experiments import experiment_row
+from nurture.reports.journeys.stages import StageReport, report_stages
 from nurture.reports.person import load_family_ids
 
 
@@ -125,10 +127,25 @@ def replies(services: Services, *, days: int) -> list[dict[str, Any]]:
     ]
 
 
-def stages(services: Services) -> list[dict[str, Any]]:
-    """Return the number of people at each stage, in the playbook's order of stages."""
+def stages(
+    services: Services, *, since: str | None = None, until: str | None = None, stalled: int = 0
+) -> StageReport:
+    """Return people, time and moves by stage.
+
+    since, until: the first and the last day of the moves, the last 30 days without them; stays are as they stood at the
+    end. stalled: list so many people who stay longer than is usual.
+    """
+    now = services.clock.now()
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
-        order = {(stage.track, stage.name): place for place, stage in enumerate(playbook.stages)}
-        rows = ledger.count_people(connection)
-        return sorted(rows, key=lambda row: order.get((row["track"], row["stage"]), len(order)))
+        zone = playbook.default_zone
+        days = asked_days(zone, since, until)
+        end = now if days.last is None else min(_midnight(days.last, zone, days=1), now)
+        begin = _midnight(days.first, zone) if days.first is not None else start_of_day(end, zone, days=-30)
+        if begin >= end:
+            raise InputError(f"--from {since}: that day has not begun")
+        return report_stages(connection, playbook, since=begin, until=end, people=stalled)
+
+
+def _midnight(day: str, zone: str, *, days: int = 0) -> Instant:
+    return at_local_time(date.fromisoformat(day) + timedelta(days=days), 0, zone)

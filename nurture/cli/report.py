@@ -7,23 +7,15 @@ import typer
 
 from nurture.cli import output
 from nurture.cli.context import Json, current_actor, open_installation
-from nurture.cli.reports import models
+from nurture.cli.reports import models, stages
+from nurture.cli.reports.days import Since, Until
 from nurture.domain.errors import CheckFailed, InputError
 
 app = typer.Typer(help="Show counts of mails, people and replies, and what models say.", no_args_is_help=True)
-for command in (models.churn, models.value, models.score):
+for command in (models.churn, models.value, models.score, stages.stages):
     app.command()(command)
 
 _COUNTS = ["planned", "sent", "skipped", "cancelled", "expired", "failed", "in_doubt", "waiting"]
-
-
-_DAY = "YYYY-MM-DD"
-Since = Annotated[
-    str | None, typer.Option("--from", metavar=_DAY, help="The first day, in the brand's time zone.")
-]
-Until = Annotated[
-    str | None, typer.Option("--to", metavar=_DAY, help="The last day, in the brand's time zone.")
-]
 
 
 @app.command()
@@ -75,15 +67,13 @@ def _verify(*, correct: bool, as_json: bool) -> None:
     with open_installation() as services:
         faults = reports.verify_counts(services)
         added = reports.correct_counts(services, actor=current_actor()) if correct else None
-    output.print_rows(
-        [{"fault": fault} for fault in faults],
-        ["fault"],
-        as_json=as_json,
-        title="differences" if faults else "the counts match the ledger",
-    )
-    if added is not None:
+    if as_json:
+        output.print_json({"differences": faults, "added": added})
+    else:
+        output.print_text("\n".join(faults) or "the counts match the ledger")
+    if added is not None and not as_json:
         output.print_notice(f"{added} changes were added to the counts")
-    elif faults:
+    if faults and added is None:
         raise CheckFailed(f"the day table differs in {len(faults)} places; --correct adds what it lacks")
 
 
@@ -178,19 +168,6 @@ def _variant(row: dict[str, Any]) -> dict[str, Any]:
         "against": row["against"] or "",
         "at any time": "" if row["against"] is None else "open" if is_open else f"{low} to {high}",
     }
-
-
-@app.command()
-def stages(*, as_json: Json = False) -> None:
-    """Count the people at each stage.
-
-    Example: nurture report stages
-    """
-    from nurture.app import reports
-
-    with open_installation() as services:
-        rows = reports.stages(services)
-    output.print_rows(rows, ["track", "stage", "people"], as_json=as_json)
 
 
 @app.command()

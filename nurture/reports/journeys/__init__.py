@@ -1,0 +1,1 @@
+"""Reports on how people move through the stages."""
