@@ -100,4 +100,5 @@ def summarize(services: Services, *, start: Instant, end: Instant, applied: int)
             "measures": measures,
             "reasons": dict(sorted(reasons.items(), key=lambda item: -item[1])),
             "mails": sum(row["sent"] for row in measures),
+            "never_sent": ledger.list_never_sent(connection, services.playbooks.active(connection).playbook),
         }

@@ -1,7 +1,9 @@
 """Values of options that several commands take."""
 
+from datetime import UTC, date, datetime, time
+
 from nurture.domain.errors import InputError
-from nurture.domain.instant import Instant, has_zone, parse_iso, to_iso
+from nurture.domain.instant import Instant, from_datetime, has_zone, parse_iso, to_iso
 
 
 def read_instant(text: str, *, option: str = "--at") -> Instant:
@@ -28,3 +30,11 @@ def read_future_instant(text: str, *, now: Instant, option: str = "--at") -> Ins
             f"{option} {text!r} is past: now is {to_iso(now)}; name a later time, or leave it out to begin now"
         )
     return instant
+
+
+def read_day(text: str, *, option: str = "--start") -> Instant:
+    """Return the beginning of a day, UTC, of text such as `2026-11-01`. Raises InputError for another text."""
+    try:
+        return from_datetime(datetime.combine(date.fromisoformat(text.strip()), time(), tzinfo=UTC))
+    except ValueError as error:
+        raise InputError(f"{option} {text!r} is not a day; write for example 2026-11-01") from error

@@ -41,6 +41,8 @@ class SimulationOptions:
     events: Path | None = None
     contacts: Path | None = None
     playbook: Path | None = None
+    # The day on which made-up people begin; None: today.
+    start: Instant | None = None
 
 
 def run(options: SimulationOptions, *, progress: Progress | None = None) -> dict[str, Any]:
@@ -99,9 +101,11 @@ def _play(  # noqa: PLR0917 - one caller, each argument once
 def _load_inputs(options: SimulationOptions) -> tuple[Iterator[Input], Instant, Instant]:
     """Return the events, and the instants at which the simulation starts and ends."""
     if options.events is None:
-        start = SystemClock().now() // DAY * DAY
+        start = (SystemClock().now() if options.start is None else options.start) // DAY * DAY
         generated = generate_inputs(options.people, start=start, days=options.days, seed=options.seed)
         return generated, start, start + options.days * DAY
+    if options.start is not None:
+        raise InputError("--start is for made-up people; recorded events bring their own dates")
     history = sorted(_read_history(options.events), key=lambda entry: entry[0])
     if not history:
         message = f"{options.events}: the file contains no event"

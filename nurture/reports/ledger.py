@@ -1,5 +1,6 @@
 """Report the ledger: single mails, and for each measure the outcomes of all planned mails."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -8,7 +9,11 @@ from nurture.contacts.action_queries import count_actions
 from nurture.database import schema as t
 from nurture.delivery.claim_queries import COLUMNS, count_planned, no_mails
 from nurture.domain.instant import to_iso
+from nurture.domain.measure import MailStep
+from nurture.domain.playbook import Playbook
 from nurture.reports.day_table import ALL_DAYS, Days, sum_mails, sum_people
+
+_M: Final = t.messages.c
 
 
 def list_messages(
@@ -105,6 +110,42 @@ _REASONS: Final = {"skipped": "skips", "expired": "expiries"}
 def nothing_planned(measure: str) -> dict[str, Any]:
     """Return the row of a measure that has planned no mail."""
     return {**no_mails(measure), "skips": {}, "expiries": {}, "asked_for": 0}
+
+
+def list_never_sent(connection: sa.Connection, playbook: Playbook) -> list[dict[str, Any]]:
+    """Return every mail step of which no mail was sent, and how far people came. Reads the whole ledger."""
+    counted = connection.execute(
+        sa.select(_M.measure, _M.step, _M.status, _M.reason, sa.func.count()).group_by(
+            _M.measure, _M.step, _M.status, _M.reason
+        )
+    ).all()
+    entered = set(connection.scalars(sa.select(t.runs.c.measure).distinct()))
+    ended: dict[tuple[str, str], dict[str, int]] = {}
+    for measure, step, status, reason, count in counted:
+        causes = ended.setdefault((measure, step), {})
+        cause = "sent" if status == "sent" else reason or status
+        causes[cause] = causes.get(cause, 0) + count
+    rows = []
+    for path, measure in sorted(playbook.measures.items()):
+        for step in measure.steps:
+            causes = ended.get((measure.root, step.id), {})
+            if isinstance(step, MailStep) and "sent" not in causes:
+                rows.append(
+                    {
+                        "measure": path,
+                        "step": step.id,
+                        "because": _never_sent(causes, has_entered=measure.root in entered),
+                    }
+                )
+    return rows
+
+
+def _never_sent(causes: Mapping[str, int], *, has_entered: bool) -> str:
+    if causes:
+        return ", ".join(
+            f"{cause} {count}" for cause, count in sorted(causes.items(), key=lambda item: -item[1])
+        )
+    return "nobody came to it" if has_entered else "nobody entered the measure"
 
 
 def count_people(connection: sa.Connection) -> list[dict[str, Any]]:

@@ -73,6 +73,31 @@ def test_a_history_is_lived_through_from_its_first_day(
     }
 
 
+def test_mails_that_nobody_got_are_listed_and_people_begin_on_a_given_day(
+    nurture: Shell, programme: Path, history: Path
+) -> None:
+    words = ("--people", "3", "--days", "2", "--playbook", str(programme))
+    made_up = nurture("simulate", *words, "--start", "2026-11-01", "--json").document
+    assert (made_up["from"], made_up["to"]) == ("2026-11-01T00:00:00Z", "2026-11-03T00:00:00Z")
+
+    receipt = programme / RECEIPT / "measure.yaml"
+    receipt.write_text(receipt.read_text("utf-8").replace("Order Completed}", "Order Updated}"), "utf-8")
+    shipped = programme / "customer/any/order_shipped/measure.yaml"
+    text = shipped.read_text("utf-8").replace(
+        "  - mail: shipped\n", '  - mail: shipped\n    when: "orders >= 9"\n'
+    )
+    shipped.write_text(text, "utf-8")
+    words = ("--events", str(history), "--playbook", str(programme))
+    output = nurture("simulate", *words, "--json")
+    assert output.code == 0, output.err
+    assert output.document["never_sent"] == [
+        {"measure": RECEIPT, "step": "receipt", "because": "nobody entered the measure"},
+        {"measure": "customer/any/order_shipped", "step": "shipped", "because": "nobody came to it"},
+    ]
+    assert "--start is for made-up people" in nurture("simulate", *words, "--start", "2026-11-01").line()
+    assert "'tomorrow' is not a day" in nurture("simulate", "--start", "tomorrow").line()
+
+
 def test_recorded_publications_are_played_as_such(nurture: Shell, programme: Path, history: Path) -> None:
     """The receipt, for this once, goes to people whose risk was published as high."""
     file = programme / "playbook.yaml"

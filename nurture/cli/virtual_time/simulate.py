@@ -24,6 +24,9 @@ def simulate(
     playbook: Annotated[
         Path | None, typer.Option(help="The programme to run; default NURTURE_PLAYBOOK.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="DATE", help="First day, e.g. 2026-11-01; default: today.")
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(help="A second programme: show the differences in mails.")
     ] = None,
@@ -34,9 +37,16 @@ def simulate(
     Example: nurture simulate --people 2000 --days 120 --against next/
     """
     from nurture.app import simulate as simulation
+    from nurture.app.option_values import read_day
 
     options = simulation.SimulationOptions(
-        people=people, days=days, seed=seed, events=events, contacts=contacts, playbook=playbook
+        people=people,
+        days=days,
+        seed=seed,
+        events=events,
+        contacts=contacts,
+        playbook=playbook,
+        start=None if start is None else read_day(start),
     )
     progress = progress_printer(as_json=as_json)
     if against is None:

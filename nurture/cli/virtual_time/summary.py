@@ -53,3 +53,7 @@ def print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
     output.print_table(summary["measures"], ["measure", *states], title="mails by measure")
     reasons = [{"reason": name, "mails": count} for name, count in summary["reasons"].items()]
     output.print_table(reasons, ["reason", "mails"], title="not sent, by reason")
+    columns = ["measure", "step", "because"]
+    output.print_table(
+        summary["never_sent"], columns, title="never sent to anybody", empty="every mail was sent"
+    )
