@@ -26,12 +26,12 @@ def test_the_mails_that_come_next_are_those_that_then_come(sqlite_database: Data
     world.work()
     before = {who: world.mails(who) for who in (ANN, BEN)}
     rows_before = world.ledger()
-    expected = {who: forecast(world, who, 60) for who in (ANN, BEN)}
+    expected = {who: forecast(world, who, 35) for who in (ANN, BEN)}
     assert world.ledger() == rows_before
     assert "lead/any/welcome_series/guide" in [name for _, name in expected[BEN]]
     assert "customer/any/nps_survey/ask" in [name for _, name in expected[ANN]]
 
-    world.live(60 * DAY)
+    world.live(35 * DAY)
     for who in (ANN, BEN):
         assert world.mails(who) == before[who] + expected[who]
 

@@ -158,7 +158,7 @@ timelines:
     ]
     why = [" | ".join(failure.why) for failure in result.failures]
     assert "birthday is unknown, needs a value" in why[0]
-    assert "offer was skipped: no_consent (offers: never given)" in why[1]
+    assert "offer was skipped at day 32 10:00 (Thu 2 Jul): no_consent (offers: never given)" in why[1]
     assert "none of Product Added, Product Removed, Cart Viewed, Checkout Started has happened" in why[2]
     assert "its run began at day 1 12:00 (Mon 1 Jun) on Appointment Booked" in why[3]
     assert 'its `when` was not yes: days_since(last("Appointment Booked")) >= 1' in why[4]
