@@ -73,5 +73,5 @@ def _newton_step(rows: Floats, wanted: Floats, weights: Floats, penalty: Floats)
     certainty = np.maximum(predicted * (1 - predicted), 1e-9)
     slope = rows.T @ (wanted - predicted) - penalty * weights
     curve = (rows * certainty[:, None]).T @ rows + np.diag(penalty + 1e-9)
-    step: Floats = np.linalg.solve(curve, slope)
+    step: Floats = np.linalg.solve(curve, slope).astype(np.float64)
     return step
