@@ -22,7 +22,12 @@ _UNKNOWN = 2**31 - 1
 
 def parse_audience(playbook: Playbook, expression: str) -> Condition:
     """Parse an audience expression. Raises ConditionError with the column and how to correct it."""
-    return parse(expression, playbook.vocabulary)
+    try:
+        return parse(expression, playbook.vocabulary)
+    except ConditionError as error:
+        # On a command line nothing else shows where the fault stands.
+        message = f"audience {expression!r}, column {error.column + 1}: {error}"
+        raise ConditionError(message, column=error.column) from error
 
 
 def living_contacts() -> sa.ColumnElement[bool]:

@@ -1,9 +1,14 @@
 """Values of options that several commands take."""
 
+import re
 from datetime import UTC, date, datetime, time
+from typing import Final
 
 from nurture.domain.errors import InputError
 from nurture.domain.instant import Instant, from_datetime, has_zone, parse_iso, to_iso
+
+#: Python reads +05:99 as +06:39.
+_WRONG_OFFSET: Final = re.compile(r"[+-]\d\d:?[6-9]\d\s*$")
 
 
 def read_instant(text: str, *, option: str = "--at") -> Instant:
@@ -13,6 +18,8 @@ def read_instant(text: str, *, option: str = "--at") -> Instant:
     except (ValueError, OverflowError) as error:
         message = f"{option} {text!r} is not a date; write for example 2026-03-01T12:00:00Z"
         raise InputError(message) from error
+    if _WRONG_OFFSET.search(text):
+        raise InputError(f"{option} {text!r}: an offset has at most 59 minutes; write for example +01:00")
     if not has_zone(text):
         message = (
             f"{option} {text!r} names no time zone; end it with Z for UTC, or with an offset such as +01:00: "

@@ -11,6 +11,7 @@ from nurture.contacts.queries import resolve_contact
 from nurture.database.audit import record
 from nurture.domain.errors import InputError
 from nurture.domain.instant import DAY, MINUTE, Instant
+from nurture.domain.message import STATES
 from nurture.domain.timing import at_local_time, start_of_day
 from nurture.feedback import reply_queries
 from nurture.measurement.many_verdicts import verdicts_by_chance, works_together
@@ -27,7 +28,12 @@ from nurture.reports.person import load_family_ids
 def messages(
     services: Services, *, who: str | None, measure: str | None, status: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return the newest mails of the ledger, newest first. who: also mails of contacts merged into this one."""
+    """Return the newest mails of the ledger, newest first. who: also mails of contacts merged into this one.
+
+    Raises InputError for a state that no mail can have.
+    """
+    if status is not None and status not in STATES:
+        raise InputError(f"--status {status!r}: no mail has that state; write one of: {', '.join(STATES)}")
     with services.database.read() as connection:
         contacts = None if who is None else load_family_ids(connection, resolve_contact(connection, who))
         names = load_measure_names(services.playbooks, connection)

@@ -183,8 +183,14 @@ def _reach(planned: dict[str, Any]) -> str:
 def _find_recipients(
     services: "Services", names: list[str], file: Path | None, column: str | None, audience: str | None
 ) -> "Recipients":
-    if bool(names or file) == (audience is not None):
+    if not (names or file) and audience is None:
         raise InputError("name the recipients: --to WHO and --file FILE, or --audience EXPR")
+    if (names or file) and audience is not None:
+        raise InputError(
+            "--audience and a list (--to, --file) exclude each other: send twice, or name one of them"
+        )
+    if column is not None and file is None:
+        raise InputError("--column names a column of --file: add --file FILE, or leave it out")
     from nurture.app.sends.recipients import audience_of, find_recipients
 
     if audience is not None:
@@ -251,7 +257,7 @@ def _print_plan(planned: dict[str, Any], recipients: "Recipients", *, as_json: b
     unknown = planned["unknown"]
     if unknown:
         shown = unknown[:_UNKNOWN_SHOWN]
-        title = f"{len(unknown)} names lead to nobody"
+        title = "1 name leads to nobody" if len(unknown) == 1 else f"{len(unknown)} names lead to nobody"
         if len(unknown) > len(shown):
             title += f"; the first {len(shown)} (all of them: --dry-run --json)"
         output.print_table(shown, ["place", "who", "why"], title=title)

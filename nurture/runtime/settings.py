@@ -161,7 +161,7 @@ class Settings(BaseModel):
         description="a send to more people than this waits for a second operator; empty: none",
     )
     check_relay: int = Field(
-        default=10,
+        default=7,
         ge=0,
         description="seconds after which a mail server that no mail left through is asked whether it is there "
         "(greeting, EHLO, QUIT); 0: never",

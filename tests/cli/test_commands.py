@@ -64,6 +64,27 @@ def test_a_send_is_shown_first_and_a_repeated_request_sends_nothing_twice(nurtur
     assert sorted(row["key"] for row in ledger) == ["o1", "o2", "o2#ops:r3"]
 
 
+def test_wrong_options_of_a_send_are_named(nurture: Shell) -> None:
+    nurture.install()
+    an_order(nurture)
+    nurture.work()
+    send = ("send", "customer/advocate/presale_notice", "--occasion", "spring")
+    everybody = (*send, "--audience", "True")
+    for words, says in (
+        (send, "name the recipients"),
+        ((*everybody, "--to", ADA), "exclude each other"),
+        ((*everybody, "--column", "email"), "add --file FILE"),
+        ((*everybody, "--rate", "999999999/min"), "at most 36000000/h"),
+        ((*everybody, "--rate", "0/h"), "500/h or 10/min"),
+        ((*everybody, "--at", "2027-03-28T02:30:00+05:99"), "at most 59 minutes"),
+        ((*everybody, "--at", "2027-03-28T02:30:00"), "names no time zone"),
+        ((*send, "--audience", "orders >="), "audience 'orders >=', column 10: cannot be read here"),
+        (("messages", "--status", "sended"), "write one of: waiting"),
+    ):
+        refused = nurture(*words)
+        assert (refused.code, says in refused.line()) == (2, True), refused.err
+
+
 def test_pause_holds_everything_and_resume_lets_it_go(nurture: Shell) -> None:
     nurture.install()
     assert nurture("pause", "all", "--reason", "checking").code == 0

@@ -240,7 +240,7 @@ def test_an_afternoon_with_postfix(installation: dict[str, Any]) -> None:
         relay = PostfixRelay(home, lmtp=installation["ports"]["lmtp"])
     except NotAvailable as error:
         pytest.fail(str(error), pytrace=False)
-    values = installation["environment"] | {"NURTURE_MAIL_URL": relay.url, "NURTURE_CHECK_RELAY": "10"}
+    values = installation["environment"] | {"NURTURE_MAIL_URL": relay.url, "NURTURE_CHECK_RELAY": "7"}
     installation["environment"] = values
     nurture = Program(installation["folder"], values)
 

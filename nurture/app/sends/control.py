@@ -87,7 +87,9 @@ def cancel(services: Services, request: str, *, actor: str, reason: str) -> dict
 
     def work(connection: sa.Connection, row: Any, now: Instant) -> dict[str, Any]:
         values = {"state": "cancelled", "reason": reason, "changed_by": actor, "changed_at": now}
-        queries.update_send(connection, request, {**values, "done": True})
+        # A repeated cancel goes on with what an interrupted one left; the first one's reason stays.
+        if row.state != "cancelled":
+            queries.update_send(connection, request, {**values, "done": True})
         measure = services.playbooks.active(connection).playbook.measures.get(row.measure)
         return {"measure": row.measure if measure is None else measure.root}
 

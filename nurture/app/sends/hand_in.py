@@ -94,6 +94,11 @@ def begin(services: Services, order: SendOrder, *, by_workers: bool = True) -> i
         row = queries.load_send(connection, order.request)
         if row is not None:
             _check_same(row, order, queries.load_recipients(connection, order.request))
+            if row.state == "cancelled":
+                raise InputError(
+                    f"send {order.request!r} was cancelled by {row.changed_by}: {row.reason}; "
+                    "begin another one with another --request and, for people who had it, another --occasion"
+                )
             return int(row.people)
         if over is not None and meant > over and not _is_approved(connection, order):
             raise InputError(

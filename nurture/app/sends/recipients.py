@@ -18,6 +18,9 @@ from nurture.inbound.files.delimiter import detect_delimiter
 from nurture.inbound.files.encoding import detect_encoding
 from nurture.inbound.files.open import detect_form, open_table
 
+#: Names of a header that an error shows, and the longest of them.
+_NAMES_SHOWN: Final = 12
+_NAME_MAX: Final = 40
 #: Names looked up in one statement.
 _BATCH: Final = 1_000
 _SAMPLE_LINES: Final = 50
@@ -186,6 +189,8 @@ def _header_of(path: Path) -> list[str] | None:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not lines:
         raise InputError(f"{path}: the file is empty")
+    if "\x00" in lines[0]:
+        raise InputError(f"{path}: this is no text; write one WHO a line, or a CSV, Excel or JSON lines file")
     cells = next(csv.reader(lines[:1], delimiter=detect_delimiter(lines)), [])
     return None if any(_is_who(cell.strip()) for cell in cells) else [cell.strip() for cell in cells]
 
@@ -216,12 +221,19 @@ def _column_of(path: Path, header: Sequence[str], column: str | None) -> tuple[s
     if column is not None:
         name = column.strip().casefold()
         if names and name not in names:
-            raise InputError(f"{path}: no column {column!r}; it has: {', '.join(header)}")
+            raise InputError(f"{path}: no column {column!r}; it has: {_shown(header)}")
         return name, _COLUMNS.get(name, "")
     for name, prefix in _COLUMNS.items():
         if name in names or (not names and name == "email"):
             return name, prefix
     raise InputError(
         f"{path}: no column names people; call one of them `email`, or name it with --column; "
-        f"it has: {', '.join(header)}"
+        f"it has: {_shown(header)}"
     )
+
+
+def _shown(header: Sequence[str]) -> str:
+    """Return the first names of a header, short enough for a line."""
+    names = [name if len(name) <= _NAME_MAX else f"{name[:_NAME_MAX]}..." for name in header[:_NAMES_SHOWN]]
+    more = len(header) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")

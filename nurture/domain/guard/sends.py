@@ -89,7 +89,9 @@ def read_rate(text: str) -> int:
     per_hour = 0
     if match is not None:
         per_hour = int(match[1]) * (1 if match[2].lower().startswith("h") else 60)
-    if not 0 < per_hour <= _RATE_MAX:
+    if per_hour > _RATE_MAX:
+        raise InputError(f"--rate {text!r}: at most {_RATE_MAX}/h; leave it out to send without a limit")
+    if per_hour <= 0:
         raise InputError(
             f"--rate {text!r}: write how many mails may leave an hour or a minute, e.g. 500/h or 10/min"
         )

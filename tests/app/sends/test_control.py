@@ -77,7 +77,12 @@ def test_a_cancelled_send_ends_what_has_not_left(shop: Shop) -> None:
     assert shown["not_sent"] == {"cancelled_by_ops": PEOPLE - 5}
     with pytest.raises(InputError, match="was cancelled by cli:ann"):
         control.resume(shop.services, "r1", actor="cli:ann")
-    assert control.cancel(shop.services, "r1", actor="cli:ann", reason="")["messages"] == 0
+    assert control.cancel(shop.services, "r1", actor="cli:bob", reason="again")["messages"] == 0
+    # The first word stays, and the same request begins nothing any more.
+    shown = control.show_send(shop.services, "r1")
+    assert (shown["reason"], shown["changed_by"]) == ("wrong price", "cli:ann")
+    with pytest.raises(InputError, match=r"was cancelled by cli:ann: wrong price; begin another one"):
+        shop.send(NOTICE)
 
 
 def test_a_cancelled_send_takes_back_who_is_not_decided(shop: Shop) -> None:
@@ -198,6 +203,9 @@ def test_lists_are_read_in_every_form(shop: Shop, tmp_path: Path, case: tuple[An
         ("a,b\n1,2\n", None, "no column names people"),
         ("email\np1@shop.example\n", "address", "no column 'address'"),
         ("", None, "the file is empty"),
+        ("\x00\x01\x02" * 99, None, "this is no text"),
+        (",".join(f"c{number}" for number in range(99)) + "\n1\n", None, "c0, c1, .*c11 and 87 more$"),
+        (f"{'x' * 99}\n1\n", None, f"it has: {'x' * 40}...$"),
         ("email\nwho@else.example\n", None, "nobody is known"),
     ],
 )
