@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from bench.people import advocates
 from bench.stage import MEASURE, ROOT, Figure, Stage, at_once, database, process, scalar, until, workers
 from nurture.app.previews import compose_preview
+from nurture.app.previews.source import published
 from nurture.app.services import Services
 from nurture.rendering.render import render
 from nurture.transports.registry import open_transport
@@ -183,7 +184,7 @@ _SPAN = (
 
 def push_ready_made(services: Services, mail_url: str, count: int) -> float:
     """Return mails a second: one mail, ready made, pushed so often by the product's client."""
-    mail = compose_preview(services, MEASURE, who=None, locale=None)
+    mail = compose_preview(published(services), MEASURE)
     data = render(mail.loaded.templates, mail.frozen)
     one = OutgoingMail(0, 1, "shop@bench.example", "floor@bench.example", data)
     transport = open_transport(mail_url)

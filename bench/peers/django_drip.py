@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from bench import bulk_send
 from bench.stage import MEASURE, Figure, Stage, database
 from nurture.app.previews import compose_preview
+from nurture.app.previews.source import published
 from nurture.rendering.render import render, render_parts
 from tests.rig.postgres import Postgres
 
@@ -132,7 +133,7 @@ def _our_mail(postgres: Postgres) -> tuple[str, int]:
     with database(postgres) as url:
         services = Stage(url).migrated()
         try:
-            mail = compose_preview(services, MEASURE, who=None, locale=None)
+            mail = compose_preview(published(services), MEASURE)
             data = render(mail.loaded.templates, mail.frozen)
             return render_parts(mail.loaded.templates, mail.frozen).html, len(data)
         finally:

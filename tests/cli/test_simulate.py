@@ -87,8 +87,7 @@ def test_mails_that_nobody_got_are_listed_and_people_begin_on_a_given_day(
         "  - mail: shipped\n", '  - mail: shipped\n    when: "orders >= 9"\n'
     )
     shipped.write_text(text, "utf-8")
-    words = ("--events", str(history), "--playbook", str(programme))
-    output = nurture("simulate", *words, "--json")
+    output = nurture("simulate", "--events", str(history), "--playbook", str(programme), "--json")
     assert output.code == 0, output.err
     assert output.document["never_sent"] == [
         {"measure": RECEIPT, "step": "receipt", "because": "nobody entered the measure"},

@@ -1,12 +1,15 @@
 """The mails that a person will get next are those that then come, when nothing new happens."""
 
+from typing import Any
+
 from nurture.app.contacts import next_mails
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY, HOUR
 from tests.scenarios.world import World
 
 ANN, BEN = "ann@example.com", "ben@example.com"
-ORDER = {"order_id": "o1", "revenue": 20.0, "products": [{"product_id": "b", "name": "Beans", "price": 20.0}]}
+BEANS = {"product_id": "b", "name": "Beans", "price": 20.0}
+ORDER: dict[str, Any] = {"order_id": "o1", "revenue": 20.0, "products": [BEANS]}
 
 
 def forecast(world: World, who: str, days: int) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from nurture.domain.errors import Poison
 from nurture.domain.event import Event, depth_of
 from nurture.domain.facts import fold
 from nurture.domain.instant import NEVER, Instant
-from nurture.domain.journey import steps, triggers
+from nurture.domain.journey import steps, triggers, waits
 from nurture.domain.journey.changes import FactsBefore, conditions_reading, note_changes
 from nurture.domain.journey.entity_dates import end_runs_of_moved_dates, start_by_entity_dates
 from nurture.domain.journey.line_watches import lines_before, note_changed_lines
@@ -31,14 +31,11 @@ from nurture.domain.journey.position import (
 )
 from nurture.domain.journey.run_ends import (
     Before,
-    Concerned,
     end_replaced_runs,
     end_runs_by_condition,
     end_runs_by_event,
     end_runs_of_entities,
     end_runs_of_restored,
-    is_concerned,
-    keys_concerned,
     leave_place,
 )
 from nurture.domain.journey.set_aside import is_set_aside, retry_all, retry_mark, run_rule
@@ -48,9 +45,6 @@ from nurture.domain.measure import (
     Measure,
     OnCondition,
     StepOutcome,
-    WaitUntilDate,
-    WaitUntilMoment,
-    WaitUntilSlot,
 )
 from nurture.domain.message import ALREADY_SENT, Settled
 from nurture.domain.playbook import Playbook
@@ -235,9 +229,9 @@ def _apply_event(work: Work, event: Event, at: Instant, *, mail: bool) -> None:
         end_runs_of_moved_dates(work, at)
     leave_place(work, folded.moved, at)
     if affected.run_ends:
-        _end_waits(work, event, before.concerned, at)
+        waits.end_waits(work, event, before.concerned, at)
     has_new_zone = work.zone != zone_before
-    _move_waits(work, at, has_new_zone=has_new_zone)
+    waits.move_waits(work, at, has_new_zone=has_new_zone)
     if event.historic:
         _take_historic(work, event, folded, at, silences)
     else:
@@ -332,41 +326,6 @@ def _start_runs(work: Work, event: Event, folded: _Folded, at: Instant, *, has_n
     if folded.is_about_entities:
         triggers.start_by_silence(work, at)
     triggers.start_by_conditions(work, at, folded.conditions)
-
-
-def _end_waits(work: Work, event: Event, before: Concerned, at: Instant) -> None:
-    """End the waits for this event at which runs stand; a wait to which it brings a run is not ended by it."""
-    waits, contact = work.index.waits.get(event.name, ()), work.contact
-    if not waits:
-        return
-    standing = {place: run.step for place, run in contact.runs.items() if not (run.mailing or run.queued)}
-    for measure, step in waits:
-        keys: Collection[str] | None = None
-        if step.key is None and is_from_colleague(event):
-            continue
-        for place, step_before in standing.items():
-            run = contact.runs.get(place)
-            if run is None or run.measure != measure.root or step_before != step.id or run.step != step.id:
-                continue
-            if step.key is not None and keys is None:
-                keys = keys_concerned(contact, measure, event, step.key, before)
-            if keys is None or is_concerned(run, keys):
-                outcome = StepOutcome("event")
-                run_rule(work, measure, at, steps.leave_step, work, measure, run, outcome, at)
-
-
-def _move_waits(work: Work, at: Instant, *, has_new_zone: bool) -> None:
-    """Compute again the waits for a date that may have moved and, in another zone, those for a local time."""
-    if not work.contact.runs:
-        return
-    moving = (WaitUntilDate, WaitUntilSlot, WaitUntilMoment) if has_new_zone else WaitUntilDate
-    for run in list(work.contact.runs.values()):
-        if run.measure not in work.index.moving_waits:
-            continue
-        measure = work.playbook.measures.get(run.measure)
-        step = measure.step(run.step) if measure is not None else None
-        if measure is not None and isinstance(step, moving) and not run.queued:
-            run_rule(work, measure, at, steps.move_wait, work, measure, run, step, at)
 
 
 def _settle_runs(work: Work, at: Instant, *, is_historic: bool = False) -> None:

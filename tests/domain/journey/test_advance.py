@@ -392,11 +392,20 @@ def test_a_historic_order_of_long_ago_wakes_nobody_and_a_recent_one_becomes_true
 
 
 def test_an_import_of_history_leaves_the_silence_of_a_live_cart_ahead() -> None:
-    past = {"historic": True, "received": NOON + HOUR}
     filled = an_event("Product Added", NOON, cart_id="live", product_id="p1")
-    viewed = an_event("Product Viewed", NOON - DAY, **past)
-    left = an_event("Product Added", NOON - HOUR, cart_id="old", product_id="p2", **past)
-    again = an_event("Product Added", NOON, cart_id="live", product_id="p1", id="again", **past)
+    viewed = an_event("Product Viewed", NOON - DAY, historic=True, received=NOON + HOUR)
+    left = an_event(
+        "Product Added", NOON - HOUR, cart_id="old", product_id="p2", historic=True, received=NOON + HOUR
+    )
+    again = an_event(
+        "Product Added",
+        NOON,
+        cart_id="live",
+        product_id="p1",
+        id="again",
+        historic=True,
+        received=NOON + HOUR,
+    )
     result = live(cart_mail(), filled, viewed, left, again, until=NOON + DAY)
     assert [(run.key, run.started_at) for run in result.runs.values()] == [("live", NOON + 2 * HOUR)]
 
