@@ -87,13 +87,14 @@ def test_mails_that_nobody_got_are_listed_and_people_begin_on_a_given_day(
         "  - mail: shipped\n", '  - mail: shipped\n    when: "orders >= 9"\n'
     )
     shipped.write_text(text, "utf-8")
-    output = nurture("simulate", "--events", str(history), "--playbook", str(programme), "--json")
+    of_events = ("--events", str(history), "--playbook", str(programme))
+    output = nurture("simulate", *of_events, "--json")
     assert output.code == 0, output.err
     assert output.document["never_sent"] == [
         {"measure": RECEIPT, "step": "receipt", "because": "nobody entered the measure"},
         {"measure": "customer/any/order_shipped", "step": "shipped", "because": "nobody came to it"},
     ]
-    assert "--start is for made-up people" in nurture("simulate", *words, "--start", "2026-11-01").line()
+    assert "--start is for made-up people" in nurture("simulate", *of_events, "--start", "2026-11-01").line()
     assert "'tomorrow' is not a day" in nurture("simulate", "--start", "tomorrow").line()
 
 

@@ -67,7 +67,7 @@ def test_rates_are_read(text: str, per_hour: int) -> None:
     assert read_rate(text) == per_hour
 
 
-@pytest.mark.parametrize("text", ["", "500", "0/h", "-1/h", "1.5/h", "5/s", "x/h", "999999999/h"])
+@pytest.mark.parametrize("text", ["", "500", "0/h", "-1/h", "1.5/h", "5/s", "x/h"])
 def test_other_texts_are_no_rates(text: str) -> None:
     with pytest.raises(InputError, match="500/h"):
         read_rate(text)
