@@ -87,7 +87,8 @@ def test_a_planted_fault_is_found(
 ) -> None:
     module, name, planted = FAULTS[fault]
     monkeypatch.setattr(module, name, planted)
-    engine, oracle, _ = both(sqlite_database, tmp_path / "playbook", SEEDS[1], PEOPLE)
+    # With so few people the exits of the other seeds end nobody's run before its mail has left.
+    engine, oracle, _ = both(sqlite_database, tmp_path / "playbook", SEEDS[0], PEOPLE)
     assert differing(engine, oracle) != {}
 
 
