@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from nurture.database import schema as t
 from nurture.domain.consent.events import CONFIRMED, GIVEN
 from nurture.domain.contact import Advance, Contact
+from nurture.domain.event import IMPORTED
 from nurture.domain.instant import Instant, format_duration, to_iso
 from nurture.domain.journey.entity_dates import describe_dates
 from nurture.domain.journey.working_state import Work
@@ -49,13 +50,19 @@ def check_trigger(
         return bool(dates), f"{words}: {'; '.join(dates) or missing}", words
     if not names:
         return True, words, ""
-    statement = sa.select(sa.func.count(), sa.func.max(t.events.c.occurred_at)).where(
+    is_past = t.events.c.historic
+    if isinstance(measure.trigger, OnConsent):
+        is_past = is_past | (t.events.c.source == IMPORTED)
+    since = t.events.c.occurred_at
+    statement = sa.select(sa.func.max(since), sa.func.max(sa.case((~is_past, since)))).where(
         t.events.c.contact_id.in_(ids), t.events.c.name.in_(names), t.events.c.received_at <= now
     )
-    count, last = connection.execute(statement).one()
-    if not count:
+    last, last_live = connection.execute(statement).one()
+    if last is None:
         return False, f"none of {', '.join(names)} has happened", words
-    return True, f"{words}; last happened {to_iso(last)}", ""
+    if last_live is None:
+        return False, f"{words}; last happened {to_iso(last)} in imported history, which starts nothing", ""
+    return True, f"{words}; last happened {to_iso(last_live)}", ""
 
 
 def _starting_events(measure: Measure, playbook: Playbook) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """`nurture contact why` answers with the check that decided: hold, cap, holdout; and as it stood at an earlier time."""
 
+from dataclasses import replace
 from typing import Any
 
 from nurture.app import contacts
 from nurture.database.engine import Database
+from nurture.domain.event import IMPORTED
 from nurture.domain.instant import DAY, HOUR, to_iso
 from nurture.domain.sampling import hash_share
 from tests.scenarios.world import World, shipped
@@ -89,3 +91,14 @@ def test_an_earlier_time_is_answered_from_the_events_up_to_then(sqlite_database:
     now = contacts.why(world.services, "ada@example.com", "customer/any/order_confirmation")
     assert (then["outcome"], now["outcome"]) == ("never_entered", "sent")
     assert "lead" in then["answer"]
+
+
+def test_imported_history_alone_started_nothing(sqlite_database: Database) -> None:
+    world = World(sqlite_database)
+    who, measure = "mara@example.com", "lead/any/welcome_series"
+    granted = replace(world.event(who, "Topic Confirmed", topic="news"), source=IMPORTED)
+    world.hand_in(granted)
+    world.work()
+    answer = contacts.why(world.services, who, measure)
+    assert (answer["outcome"], decided_by(answer)) == ("never_entered", {"trigger"})
+    assert "in imported history, which starts nothing" in answer["answer"]
