@@ -50,7 +50,7 @@ def check_trigger(
         return bool(dates), f"{words}: {'; '.join(dates) or missing}", words
     if not names:
         return True, words, ""
-    is_past = t.events.c.historic
+    is_past: sa.ColumnElement[bool] = t.events.c.historic
     if isinstance(measure.trigger, OnConsent):
         is_past = is_past | (t.events.c.source == IMPORTED)
     since = t.events.c.occurred_at
