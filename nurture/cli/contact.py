@@ -20,11 +20,11 @@ def show(who: Who, *, as_json: Json = False) -> None:
     from nurture.app import contacts
 
     with open_installation() as services:
-        person, zone = contacts.show(services, who), contacts.local_zone(services, who)
-    if as_json:
-        output.print_json(person)
-        return
-    person = output.with_local_times(person, zone)
+        person = contacts.show(services, who)
+        if as_json:
+            output.print_json(person)
+            return
+        person = output.with_local_times(person, contacts.local_zone(services, who))
     simple = {name: value for name, value in person.items() if not isinstance(value, list | dict)}
     output.print_fields(simple, title=f"contact:{person['contact']}")
     known_as = [f"{name} ({trust})" for name, trust in person["identities"].items()]
@@ -77,11 +77,12 @@ def timeline(
     from nurture.app import contacts
 
     with open_installation() as services:
-        moments, zone = contacts.timeline(services, who, limit=limit), contacts.local_zone(services, who)
-    if as_json:
-        output.print_json_lines(moments)
-    else:
-        output.print_table(output.with_local_times(moments, zone), ["at", "kind", "what", "detail"])
+        moments = contacts.timeline(services, who, limit=limit)
+        if as_json:
+            output.print_json_lines(moments)
+            return
+        moments = output.with_local_times(moments, contacts.local_zone(services, who))
+    output.print_table(moments, ["at", "kind", "what", "detail"])
 
 
 @app.command("next")

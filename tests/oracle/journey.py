@@ -173,7 +173,7 @@ class Person(Running):
         before, zone_before = (self.track, self.stage), self.zone
         counts = {name: set(result) for name, result in self.reached_now().items()}
         silent = {(measure.path, thing.key, thing.updated) for measure, thing, _ in self.silent}
-        event.is_dropped = self.asks_in_vain(event)
+        event.is_dropped = self.asks_for_what_is_granted(event)
         self.remember(event)
         self.lines_before = {
             (thing.kind, thing.key): set(thing.lines)
@@ -200,7 +200,7 @@ class Person(Running):
         self.settle_runs(now)
         self.in_history = False
 
-    def asks_in_vain(self, event: Event) -> bool:
+    def asks_for_what_is_granted(self, event: Event) -> bool:
         """Whether a browser key asks for a topic that the person has granted."""
         if not event.hint or event.name != "Consent Given":
             return False
