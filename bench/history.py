@@ -9,10 +9,10 @@ import csv
 import gzip
 import json
 import resource
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.programme import with_first_measures
 from bench.stage import ROOT, Figure, Stage, command
 
 _ALL = ROOT.parent / "shared/data/cdnow_orders.csv"
@@ -30,7 +30,7 @@ def measure(scale: float) -> list[Figure]:
     with TemporaryDirectory(prefix="nurture-bench-") as name:
         folder = Path(name)
         _write(folder, rows, people)
-        stage = Stage("sqlite:///none.db", folder=folder, playbook=_first_measures(folder / "programme"))
+        stage = Stage("sqlite:///none.db", folder=folder, playbook=with_first_measures(_MEASURES, folder / "programme"))
         words = ("--events", "orders.jsonl", "--contacts", "people.csv", "--days", "30", "--json")
         what = f"{len(rows)} CDNOW orders of {len(people)} people, 18 months and 30 days, first {_MEASURES} measures"
         before = _processor_seconds()
@@ -90,18 +90,3 @@ def _write(folder: Path, rows: list[dict[str, str]], people: list[str]) -> None:
         writer = csv.writer(stream)
         writer.writerow(["user_id", "email", "consent_offers"])
         writer.writerows([user, f"{user}@customers.example", "granted"] for user in people)
-
-
-def _first_measures(folder: Path) -> Path:
-    """Copy the shipped programme without what comes after its first twelve measures, by path."""
-    shutil.copytree(ROOT / "email_templates", folder)
-    measures = sorted(path.parent for path in folder.rglob("measure.yaml"))
-    for measure_folder in measures[_MEASURES:]:
-        shutil.rmtree(measure_folder)
-    for measure_folder in measures[:_MEASURES]:
-        file = measure_folder / "measure.yaml"
-        text = file.read_text("utf-8")
-        # The measure that serves the other track may be among those left out.
-        if measure_folder.parent.parent.name in ("lead", "customer") and "other_track:" not in text:
-            file.write_text(f'{text}other_track: "none: measured alone"\n', "utf-8")
-    return folder

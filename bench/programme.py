@@ -1,11 +1,12 @@
-"""A programme of many measures: the shipped one, and copies of its measures for people whom nobody is yet.
+"""Programmes made from the shipped one: its first measures alone, and one with copies for people whom nobody is yet.
 
-So every kind of trigger is there several times, each event is asked of several times as many measures, and the same
-runs start and the same mail is written as with the shipped programme alone.
+With the copies every kind of trigger is there several times, each event is asked of several times as many measures, and
+the same runs start and the same mail is written as with the shipped programme alone.
 """
 
 import re
 import shutil
+from collections.abc import Set
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,37 @@ _MILESTONE: Final = "trigger: {milestone: first_order}"
 _STAGE: Final = "trigger: {stage: excite}"
 #: Lines about a measure's former name.
 _FORMER: Final = re.compile(r"^was: .*\n", re.MULTILINE)
+_HANDOVER: Final = re.compile(r"^handover: .*\n", re.MULTILINE)
+#: The path of a measure of a track: of a stage or of any.
+_PATH: Final = re.compile(r"\b(?:lead|customer|any)(?:/[a-z_0-9]+){1,2}\b")
+_ALONE: Final = '"none: measured alone"'
+
+
+def with_first_measures(count: int, folder: Path) -> Path:
+    """Write the shipped programme with its first `count` measures, by path, and no word of the others; return it."""
+    shutil.copytree(ROOT / "email_templates", folder, dirs_exist_ok=True)
+    shutil.rmtree(folder / "tests", ignore_errors=True)
+    measures = sorted(path.parent for path in folder.rglob("measure.yaml"))
+    gone = {measure.relative_to(folder).as_posix() for measure in measures[count:]}
+    for measure in measures[count:]:
+        shutil.rmtree(measure)
+    for measure in measures[:count]:
+        _leave_alone(measure, gone)
+    file = folder / "playbook.yaml"
+    file.write_text(_PATH.sub(lambda path: _ALONE if path[0] in gone else path[0], file.read_text("utf-8")), "utf-8")
+    return folder
+
+
+def _leave_alone(measure: Path, gone: Set[str]) -> None:
+    """Take the measures that are gone out of one that stays: its twin of the other track and its heir."""
+    file = measure / "measure.yaml"
+    text = file.read_text("utf-8")
+    document = yaml.safe_load(text)
+    if document.get("handover") in gone:
+        text = _HANDOVER.sub("", text)
+    if measure.parent.parent.name in ("lead", "customer") and "other_track" not in document:
+        text = f"{text}other_track: {_ALONE}\n"
+    file.write_text(text, "utf-8")
 
 
 def with_measures(count: int, folder: Path) -> Path:

@@ -1,8 +1,8 @@
-"""The generated playbook of many measures is one that can be published, with every kind of trigger."""
+"""The programmes that the rows of `make bench` make from the shipped one can be published."""
 
 from pathlib import Path
 
-from bench.programme import with_measures
+from bench.programme import with_first_measures, with_measures
 from nurture.domain.measure import (
     OnCondition,
     OnConsent,
@@ -30,3 +30,9 @@ def test_the_playbook_of_100_measures_has_no_fault_and_every_kind_of_trigger(tmp
     measures = rebuild(files, id_=1).playbook.measures
     assert len(measures) == 100
     assert {type(measure.trigger) for measure in measures.values()} == _KINDS
+
+
+def test_the_first_measures_alone_have_no_fault(tmp_path: Path) -> None:
+    files = load_files(with_first_measures(12, tmp_path / "programme"))
+    assert find_faults(files, render=False) == []
+    assert len(rebuild(files, id_=1).playbook.measures) == 12
