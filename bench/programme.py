@@ -1,4 +1,4 @@
-"""Programmes made from the shipped one: its first measures alone, and one with copies for people whom nobody is yet.
+"""Programmes made from the shipped one: some of its measures alone, and one with copies for people whom nobody is yet.
 
 With the copies every kind of trigger is there several times, each event is asked of several times as many measures, and
 the same runs start and the same mail is written as with the shipped programme alone.
@@ -6,7 +6,7 @@ the same runs start and the same mail is written as with the shipped programme a
 
 import re
 import shutil
-from collections.abc import Set
+from collections.abc import Collection
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
@@ -29,22 +29,24 @@ _PATH: Final = re.compile(r"\b(?:lead|customer|any)(?:/[a-z_0-9]+){1,2}\b")
 _ALONE: Final = '"none: measured alone"'
 
 
-def with_first_measures(count: int, folder: Path) -> Path:
-    """Write the shipped programme with its first `count` measures, by path, and no word of the others; return it."""
+def with_only(paths: Collection[str], folder: Path) -> Path:
+    """Write the shipped programme with these measures and no word of the others; return its folder."""
     shutil.copytree(ROOT / "email_templates", folder, dirs_exist_ok=True)
     shutil.rmtree(folder / "tests", ignore_errors=True)
-    measures = sorted(path.parent for path in folder.rglob("measure.yaml"))
-    gone = {measure.relative_to(folder).as_posix() for measure in measures[count:]}
-    for measure in measures[count:]:
-        shutil.rmtree(measure)
-    for measure in measures[:count]:
-        _leave_alone(measure, gone)
+    measures = {path.parent.relative_to(folder).as_posix() for path in folder.rglob("measure.yaml")}
+    gone = measures.difference(paths)
+    for path in gone:
+        shutil.rmtree(folder / path)
+    for path in paths:
+        _leave_alone(folder / path, gone)
     file = folder / "playbook.yaml"
-    file.write_text(_PATH.sub(lambda path: _ALONE if path[0] in gone else path[0], file.read_text("utf-8")), "utf-8")
+    file.write_text(
+        _PATH.sub(lambda path: _ALONE if path[0] in gone else path[0], file.read_text("utf-8")), "utf-8"
+    )
     return folder
 
 
-def _leave_alone(measure: Path, gone: Set[str]) -> None:
+def _leave_alone(measure: Path, gone: Collection[str]) -> None:
     """Take the measures that are gone out of one that stays: its twin of the other track and its heir."""
     file = measure / "measure.yaml"
     text = file.read_text("utf-8")

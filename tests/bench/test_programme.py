@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from bench.programme import with_first_measures, with_measures
+from bench.history import MEASURES
+from bench.programme import with_measures, with_only
 from nurture.domain.measure import (
     OnCondition,
     OnConsent,
@@ -32,7 +33,7 @@ def test_the_playbook_of_100_measures_has_no_fault_and_every_kind_of_trigger(tmp
     assert {type(measure.trigger) for measure in measures.values()} == _KINDS
 
 
-def test_the_first_measures_alone_have_no_fault(tmp_path: Path) -> None:
-    files = load_files(with_first_measures(12, tmp_path / "programme"))
+def test_the_measures_of_the_real_history_have_no_fault_without_the_others(tmp_path: Path) -> None:
+    files = load_files(with_only(MEASURES, tmp_path / "programme"))
     assert find_faults(files, render=False) == []
-    assert len(rebuild(files, id_=1).playbook.measures) == 12
+    assert set(rebuild(files, id_=1).playbook.measures) == set(MEASURES)
