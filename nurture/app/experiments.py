@@ -7,7 +7,9 @@ from nurture.app.inbound import build_reply_settings
 from nurture.app.sends.hand_in import find_measure
 from nurture.app.services import Services
 from nurture.domain.counts import Counts
+from nurture.domain.experiment.programme import PROGRAMME
 from nurture.domain.instant import DAY
+from nurture.domain.playbook import Playbook
 from nurture.measurement.daily import DailyTask, judge_measures
 from nurture.measurement.decision_queries import has_slot, load_decisions, take_slot
 from nurture.measurement.trials import measure_trials
@@ -56,19 +58,28 @@ def one_measure(services: Services, path: str) -> dict[str, Any]:
     Raises NotFoundError with the nearest paths.
     """
     with services.database.read() as connection:
-        measure = find_measure(services.playbooks.active(connection).playbook, path)
-        measured = measure_trials(connection, now=services.clock.now(), only=[measure.root]).get(measure.root)
+        root, shown, goal = _named(services.playbooks.active(connection).playbook, path)
+        measured = measure_trials(connection, now=services.clock.now(), only=[root]).get(root)
         if measured is None:
-            return {"measure": measure.path, **experiment_row(None), "arms": [], "looks": [], "decisions": []}
+            nothing: dict[str, Any] = {"arms": [], "looks": [], "decisions": []}
+            return {"measure": shown, "goal": goal, **experiment_row(None), **nothing}
         decided = load_decisions(connection, [epoch.id for epoch in measured.epochs])
     return {
-        "measure": measure.path,
-        "goal": measure.goal,
+        "measure": shown,
+        "goal": goal,
         **experiment_row(measured),
         "arms": arm_rows(measured),
         "looks": [list(look) for look in measured.judgement.looks],
         "decisions": [decision_row(row) for row in decided],
     }
+
+
+def _named(playbook: Playbook, path: str) -> tuple[str, str, str]:
+    """Return the identity, the path and the goal of a measure, or of the whole programme."""
+    if path == PROGRAMME:
+        return PROGRAMME, PROGRAMME, "what all marketing together brings"
+    measure = find_measure(playbook, path)
+    return measure.root, measure.path, measure.goal
 
 
 def list_variants(services: Services, path: str | None = None) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from nurture.app.services import Services
 from nurture.contacts.queries import resolve_contact
 from nurture.database.audit import record
 from nurture.domain.errors import InputError
+from nurture.domain.experiment.programme import PROGRAMME
 from nurture.domain.instant import DAY, MINUTE, Instant
 from nurture.domain.message import STATES
 from nurture.domain.timing import at_local_time, start_of_day
@@ -47,6 +48,8 @@ def measures(
 ) -> list[dict[str, Any]]:
     """Return one row for each measure: its mails by state, and what its newest trial shows.
 
+    The first row is the whole `programme`, where some people get no marketing; mails are counted by measure only.
+
     since, until: the first and the last day (YYYY-MM-DD) of what happened to the mails. Raises InputError for text
     that is no day.
     `works_together`: it works also beside all other measures that are judged; `compared` is how many these are, and
@@ -57,18 +60,21 @@ def measures(
         names = load_measure_names(services.playbooks, connection)
         rows = {row["measure"]: row for row in ledger.count_by_measure(connection, days)}
         trials = measure_trials(connection, now=services.clock.now())
+    programme = trials.pop(PROGRAMME, None)
     together = works_together(trials)
     compared, by_chance = verdicts_by_chance(trials.values())
+    shown = sorted(rows.keys() | trials.keys(), key=names.shown)
+    all_trials = trials if programme is None else {PROGRAMME: programme, **trials}
     return [
         {
             **(rows.get(root) or ledger.nothing_planned(root)),
             "measure": names.shown(root),
-            **experiment_row(trials.get(root)),
+            **experiment_row(all_trials.get(root)),
             "works_together": root in together,
             "compared": compared,
             "by_chance": round(by_chance, 2),
         }
-        for root in sorted(rows.keys() | trials.keys(), key=names.shown)
+        for root in ([PROGRAMME, *shown] if programme is not None else shown)
     ]
 
 

@@ -6,18 +6,21 @@ everybody who entered it.
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from nurture.database.bulk import insert_statement, list_text, relation_of_parameter
 from nurture.database.schema import enrolments, experiments, exposures
 from nurture.delivery.load_guard_input import GuardItem
+from nurture.domain.experiment.programme import PROGRAMME
 from nurture.domain.instant import Instant
-from nurture.domain.measure import Measure
+from nurture.domain.measure import MARKETING, Measure
 from nurture.domain.message import Verdict
 from nurture.domain.playbook import Playbook
 
+#: The reasons of the guard's last checks, for people who are kept without the mail to compare.
+_HELD_BACK: Final = frozenset({"holdout", "programme_holdout"})
 _GIVEN = (experiments.c.measure, exposures.c.contact_id, exposures.c.at)
 
 
@@ -29,17 +32,24 @@ def record_exposures(
     now: Instant,
 ) -> None:
     """Add the people of these verdicts that were reached, each once for an epoch; measures without arms have none."""
+    reached = [item.due for item, verdict in verdicts if _is_reached(verdict)]
     rows = [
-        (measure, item.due.contact_id, now)
-        for item, verdict in verdicts
-        if _is_reached(verdict) and _compares(playbook, measure := item.due.began_as or item.due.measure)
+        (measure, due.contact_id, now)
+        for due in reached
+        if _compares(playbook, measure := due.began_as or due.measure)
     ]
+    if playbook.holdout is not None:
+        rows += [
+            (PROGRAMME, due.contact_id, now)
+            for due in reached
+            if due.purpose in MARKETING and not due.asked_for
+        ]
     if rows:
         connection.execute(_statement(connection.dialect.name), {"rows": list_text(rows)})
 
 
 def _is_reached(verdict: Verdict) -> bool:
-    return verdict.action == "send" or (verdict.action == "skip" and verdict.reason == "holdout")
+    return verdict.action == "send" or (verdict.action == "skip" and verdict.reason in _HELD_BACK)
 
 
 def _compares(playbook: Playbook, root: str) -> bool:

@@ -26,6 +26,7 @@ _USUAL: Final[Mapping[str, str]] = {
     "run": "done but for this mail",
     "entity": "about none",
     "holdout": "not in the holdout",
+    "programme_holdout": "gets marketing",
     "events_pending": "everything accepted is applied",
     "account": "asks nothing about colleagues",
     "object_lists": "no list",

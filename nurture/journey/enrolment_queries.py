@@ -11,10 +11,11 @@ import sqlalchemy as sa
 
 from nurture.database.bulk import any_of, insert
 from nurture.database.schema import enrolments, experiments
-from nurture.domain.contact import Advance, Contact
+from nurture.domain.contact import Advance, Contact, Run
 from nurture.domain.entities import counted_at, net_amount
 from nurture.domain.entities.net_facts import is_standing
 from nurture.domain.experiment.epochs import BEFORE, GRACE, arm_index, arms_of, design_of
+from nurture.domain.experiment.programme import PROGRAMME, concerns_programme, is_kept_out
 from nurture.domain.instant import NEVER, Duration, Instant
 from nurture.domain.playbook import Playbook
 
@@ -92,7 +93,15 @@ def _entries(advance: Advance, playbook: Playbook) -> Iterable[_Entry]:
         if run.id or (run.began_as and run.began_as != run.measure):
             continue
         measure = playbook.measures.get(run.measure)
-        if measure is None or measure.metric is None:
+        if measure is None:
+            continue
+        is_asked_for = measure.asked_for and run.origin.asked is not None
+        if concerns_programme(measure, playbook, is_asked_for=is_asked_for):
+            yield _programme_entry(contact, run, playbook)
+            if is_kept_out(contact, playbook):
+                # Without any marketing they are no arm of a single measure.
+                continue
+        if measure.metric is None:
             continue
         arm = arm_index(arms_of(measure), in_holdout=run.holdout, variant=run.variant)
         design = design_of(measure, playbook)
@@ -100,6 +109,12 @@ def _entries(advance: Advance, playbook: Playbook) -> Iterable[_Entry]:
             continue
         spent = spent_before(contact, run.started_at, playbook) if design.is_amount else 0
         yield _Entry(run.measure, contact.id, arm, run.started_at, contact.stage, contact.locale or "", spent)
+
+
+def _programme_entry(contact: Contact, run: Run, playbook: Playbook) -> _Entry:
+    spent = spent_before(contact, run.started_at, playbook)
+    arm = 0 if is_kept_out(contact, playbook) else 1
+    return _Entry(PROGRAMME, contact.id, arm, run.started_at, contact.stage, contact.locale or "", spent)
 
 
 def spent_before(contact: Contact, until: Instant, playbook: Playbook) -> int:

@@ -17,12 +17,13 @@ from nurture.consent.record import set_switch
 from nurture.database.audit import record
 from nurture.database.engine import Database, encode
 from nurture.domain.counts import Counts
+from nurture.domain.experiment.programme import PROGRAMME
 from nurture.domain.experiment.variants import Race
 from nurture.domain.instant import DAY, Instant
 from nurture.domain.measure import Measure
 from nurture.feedback.replies import ReplySettings, may_mail, queue_notice
 from nurture.measurement.decision_queries import add_decisions, load_actions, take_slot
-from nurture.measurement.notices import describe, verdict_notice
+from nurture.measurement.notices import describe, programme_notice, verdict_notice
 from nurture.measurement.restart import ACTOR, close_entries, end_variants, shrink_holdout
 from nurture.measurement.trials import MeasuredTrial, measure_trials
 from nurture.playbook import LoadedPlaybook, PlaybookSource
@@ -55,7 +56,7 @@ def judge_measures(task: DailyTask) -> Counts:
     with task.database.read() as connection:
         # A measure that the playbook no longer has is judged no more.
         running = {measure.root for measure in task.playbooks.active(connection).playbook.measures.values()}
-        trials = measure_trials(connection, now=now, only=running)
+        trials = measure_trials(connection, now=now, only={*running, PROGRAMME})
     counts = Counts()
     for root in sorted(trials):
         counts.add(task.database.run(partial(_decide, task=task, root=root, measured=trials[root], now=now)))
@@ -75,6 +76,8 @@ def _decide(
     if not take_slot(connection, f"judge:{root}", day, now=now):
         return Counts()
     loaded = task.playbooks.active(connection)
+    if root == PROGRAMME:
+        return _tell_of_programme(connection, task, loaded, measured, now)
     measure = next((measure for measure in loaded.playbook.measures.values() if measure.root == root), None)
     if measure is None:
         return Counts()
@@ -85,6 +88,33 @@ def _decide(
         counts[action.name] = 1
         case = _Case(connection, task, loaded, measure, now)
         case.act(action, describe(measured, action.verdict))
+    return counts
+
+
+def _tell_of_programme(
+    connection: sa.Connection, task: DailyTask, loaded: LoadedPlaybook, measured: MeasuredTrial, now: Instant
+) -> Counts:
+    """Decide on the whole programme: each verdict is told once, and nothing is stopped by it."""
+    if loaded.playbook.holdout is None:
+        return Counts()
+    judgement, done = measured.judgement, load_actions(connection, measured.epochs)
+    words = ("split",) if judgement.is_split_wrong else judgement.verdicts
+    wanted = [_Action(f"told:{word}", word) for word in words if word != "undecided"]
+    action = next((action for action in wanted if action.name not in done), None)
+    add_decisions(connection, list(_rows(measured, now - now % DAY, now, action)))
+    if action is None:
+        return Counts(judged=1)
+    reason = describe(measured, action.verdict)
+    detail = {"measure": PROGRAMME, "verdict": action.verdict, "action": action.name, "reason": reason}
+    record(connection, at=now, actor=ACTOR, action="measure.verdict", detail=detail)
+    staff = task.staff(loaded)
+    if staff.escalate_to and may_mail(staff, staff.escalate_to):
+        notice = programme_notice(
+            action.verdict, reason, sender=staff.sender, recipient=staff.escalate_to, at=now
+        )
+        queue_notice(connection, "verdict", notice, case=None, contact=None, now=now)
+    counts = Counts(judged=1)
+    counts[action.name] = 1
     return counts
 
 

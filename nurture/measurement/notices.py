@@ -60,6 +60,30 @@ def verdict_notice(
     )
 
 
+_PROGRAMME: Final = {
+    "works": "all marketing together brings something",
+    "harms": "all marketing together does harm; it goes on, and you decide",
+    "misses": "all marketing together does not keep its promise",
+    "reaches": "all marketing together keeps its promise",
+    "split": "the people without marketing are not drawn as meant, so no figure can be trusted",
+}
+
+
+def programme_notice(verdict: str, reason: str, *, sender: str, recipient: str, at: Instant) -> Notice:
+    """Return the mail about a verdict on the whole programme."""
+    done = _PROGRAMME[verdict]
+    return Notice(
+        sender=sender,
+        name="nurture",
+        recipient=recipient,
+        reply_to=(),
+        subject=f"programme: {done.partition(';')[0].partition(',')[0]}",
+        text=f"{done[0].upper()}{done[1:]}.\n\n{reason}.\n\nAll figures: nurture report measure programme\n",
+        at=at,
+        key=f"verdict:programme:{verdict}:{at}",
+    )
+
+
 def _variant_done(action: str) -> str:
     """Return the words for the end of a variant."""
     what, _, name = action.partition(":")

@@ -16,6 +16,7 @@ from nurture.database.engine import decode, encode
 from nurture.database.schema import experiments, outcomes
 from nurture.domain.experiment.averages import winsor_cap
 from nurture.domain.experiment.epochs import Arm, Design, design_of
+from nurture.domain.experiment.programme import PROGRAMME, design_of_programme
 from nurture.domain.instant import Instant
 from nurture.domain.measure import Measure
 from nurture.playbook.in_force import InForce, changed_measure, read_in_force, write_in_force
@@ -63,6 +64,10 @@ def begin_epochs(connection: sa.Connection, loaded: LoadedPlaybook, *, now: Inst
     open_ones, in_force = load_open_epochs(connection), load_in_force(connection)
     rows: list[dict[str, Any]] = []
     words = words_by_measure(loaded.files)
+    programme, open_one = _programme_epoch(loaded), open_ones.get(PROGRAMME)
+    if programme is not None and (open_one is None or open_one.signature != programme["signature"]):
+        reason_of_programme: Reason = "published" if open_one is None else "changed"
+        rows.append(_with_cap(connection, {**programme, "since": now, "reason": reason_of_programme}))
     for measure in loaded.playbook.measures.values():
         before, change = open_ones.get(measure.root), in_force.get(measure.root, InForce())
         declared = _declared(measure)
@@ -163,10 +168,27 @@ def _epoch(
     design = design_of(measure, loaded.playbook)
     if design is None:
         return None
+    signature = _signature(design, measure.trial, measure.rules_hash, list(words.get(measure.path, ())))
     return {
+        **_row(design, declared, signature),
         "measure": measure.root,
         "path": measure.path,
         "trial": measure.trial,
+    }
+
+
+def _programme_epoch(loaded: LoadedPlaybook) -> dict[str, Any] | None:
+    """Return the row of an epoch of the whole programme; None for a playbook that mails everybody."""
+    design = design_of_programme(loaded.playbook)
+    if design is None or loaded.playbook.holdout is None:
+        return None
+    declared = encode([loaded.playbook.holdout.share, None])
+    row = _row(design, declared, _signature(design))
+    return {**row, "measure": PROGRAMME, "path": PROGRAMME, "trial": 1}
+
+
+def _row(design: Design, declared: str, signature: str) -> dict[str, Any]:
+    return {
         "arms": encode([[arm.name, arm.share] for arm in design.arms]),
         "outcome": design.outcome.name,
         "is_amount": design.is_amount,
@@ -175,12 +197,12 @@ def _epoch(
         "currency": design.currency,
         "cap": None,
         "declared": declared,
-        "signature": _signature(measure, design, words.get(measure.path, ())),
+        "signature": signature,
     }
 
 
-def _signature(measure: Measure, design: Design, words: Iterable[tuple[str, str]]) -> str:
+def _signature(design: Design, *more: Any) -> str:
     arms = [[arm.name, arm.share] for arm in design.arms]
     counted = [design.outcome.name, design.outcome.is_entity, design.is_amount, design.expect, design.within]
-    text = encode([arms, counted, measure.trial, measure.rules_hash, list(words)])
+    text = encode([arms, counted, *more])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -73,6 +73,8 @@ WORDING_FIELDS: Mapping[type, frozenset[str]] = {
             "published",
             "vocabulary",
             "backlog",
+            # The guard reads it from the active playbook; nothing of a person is answered anew.
+            "holdout",
             "rules_hash",
             "content_hash",
         }

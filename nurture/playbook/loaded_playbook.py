@@ -17,7 +17,7 @@ from nurture.playbook.check.actions import check_actions
 from nurture.playbook.check.asked_for import check_asked_for
 from nurture.playbook.check.asked_measures import check_asked_measures
 from nurture.playbook.check.call_to_action import check_call_to_action, check_recipient
-from nurture.playbook.check.essentials import check_essentials
+from nurture.playbook.check.essentials import check_essentials, check_programme_metric
 from nurture.playbook.check.layout import check_images, check_strings
 from nurture.playbook.check.links import check_links
 from nurture.playbook.check.mails import check_mails, check_subjects
@@ -204,6 +204,7 @@ def _read_measure(folder: MeasureFolder, faults: Faults) -> list[tuple[MeasureFi
 def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render: bool) -> None:
     warn_of_old_forms(source.document, faults)
     check_touchpoints(source.playbook, source.programme, source.document, faults)
+    check_programme_metric(source.playbook, source.programme, source.document, faults)
     check_kinds(source.playbook, source.document, faults)
     check_fact_names(source.playbook, source.document, faults)
     check_segments(source.playbook, source.document, faults)

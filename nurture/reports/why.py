@@ -141,12 +141,16 @@ def _mails(connection: sa.Connection, ids: list[int], measure: str, now: Instant
 
 _HOLDOUT = "The contact is in the holdout that measures the effect: nothing is sent."
 
+_PROGRAMME = "The contact gets no marketing, to show what the whole programme brings: nothing is sent."
+
 
 def _from_ledger(contact: Contact, measure: Measure, mails: list[dict[str, Any]]) -> Why:
     newest = mails[-1]
     status, reason = newest["status"], newest["reason"]
     name = f"{newest['step']} was"
-    if newest["holdout"] and (reason == "holdout" or status == "waiting"):
+    if reason == "programme_holdout":
+        outcome, answer = "holdout", _PROGRAMME
+    elif newest["holdout"] and (reason == "holdout" or status == "waiting"):
         outcome, answer = "holdout", _HOLDOUT
         if status == "waiting":
             answer += f" {newest['step']} is judged like any other mail, next at {newest['due_at']}"

@@ -135,9 +135,11 @@ class Shop(World):
         """Return the report on all measures, by path."""
         return {row["measure"]: row for row in reports.measures(self.services)}
 
-    def enter(self, control: int, treated: int, *, bought: tuple[int, int], days: int = 30) -> None:
+    def enter(
+        self, control: int, treated: int, *, bought: tuple[int, int], days: int = 30, measure: str = OFFER
+    ) -> None:
         """Store people who entered the open epoch over some days that are over, the first `bought` with an order."""
-        epoch = self.rows(t.experiments, measure=OFFER)[-1]
+        epoch = self.rows(t.experiments, measure=measure)[-1]
         start = self.now - (days + 11) * DAY
         enrolled, orders = [], []
         contact = self.rows(t.contacts)[-1].id if self.rows(t.contacts) else 0

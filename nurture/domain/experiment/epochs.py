@@ -56,12 +56,16 @@ class Design:
     within: Duration
     # True: the sum of amounts is compared, else how many people have the outcome.
     is_amount: bool = False
+    # The brand's first currency.
+    main_currency: str = ""
 
     @property
     def currency(self) -> str:
-        """Return the currency of the amounts that are added; "" where the promise names none."""
+        """Return the currency of the amounts that are added: the promise's, else the brand's first one."""
+        if not self.is_amount:
+            return ""
         promised = self.expectation
-        return (promised.currency or "") if promised is not None and self.is_amount else ""
+        return (promised.currency if promised is not None else None) or self.main_currency
 
     @property
     def expectation(self) -> Expectation | None:
@@ -78,7 +82,11 @@ def design_of(measure: Measure, playbook: Playbook) -> Design | None:
     if metric is None:
         return None
     outcome = outcome_of_metric(metric, playbook)
-    return Design(arms_of(measure), outcome, metric.expect, metric.within, is_amount=metric.is_sum)
+    return Design(
+        *(arms_of(measure), outcome, metric.expect, metric.within),
+        is_amount=metric.is_sum,
+        main_currency=next(iter(playbook.currencies), ""),
+    )
 
 
 def arms_of(measure: Measure) -> tuple[Arm, ...]:
@@ -123,6 +131,8 @@ def outcome_of(event: str, playbook: Playbook) -> Outcome:
 def outcomes_of(playbook: Playbook) -> Mapping[str, Outcome]:
     """Return every outcome that is kept: of the metrics of measures, and the entities that make a customer."""
     metrics = [measure.metric for measure in playbook.measures.values() if measure.metric is not None]
+    if playbook.holdout is not None and playbook.holdout.metric is not None:
+        metrics.append(playbook.holdout.metric)
     found = {
         outcome.name: outcome for metric in metrics for outcome in (outcome_of_metric(metric, playbook),)
     }

@@ -78,6 +78,7 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("object_lists", check_object_lists),
     ("price_bound", check_price_bound),
     ("send_rate", checks.check_send_rate),
+    ("programme_holdout", checks.check_programme_holdout),
     ("holdout", checks.check_holdout),
 )
 
@@ -101,6 +102,7 @@ REASONS: Mapping[str, str] = {
     "entity_closed": "cancelled: the entity that the mail is about was closed or is empty (`while: open`)",
     "entity_restored": "cancelled: the cancellation that the mail is about was taken back",
     "holdout": "skipped: in the holdout",
+    "programme_holdout": "skipped: the person gets no marketing, to show what the whole programme brings",
     "events_pending": "deferred: accepted events of the contact are not applied yet",
     "account_customer": "skipped: a colleague of the same account is a customer, and this is mail for leads",
     "no_consent": "skipped: the topic's consent was never given",

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from nurture.domain.contact import Run, RunOrigin
 from nurture.domain.entities import entity_of, is_reversed
 from nurture.domain.event import Event
+from nurture.domain.experiment.programme import concerns_programme, is_kept_out, note_entry
 from nurture.domain.instant import NEVER, Instant, format_duration
 from nurture.domain.journey.person_requests import request_behind
 from nurture.domain.journey.run_entity import (
@@ -173,6 +174,9 @@ def _start_run(work: Work, measure: Measure, firing: Firing, new: _NewRun) -> No
     """Start the run and take it to its first mail or wait."""
     contact, cause = work.contact, firing.cause
     drawn = measure.draw, contact.memory.drawn_as.get(measure.root, contact.id)
+    asked = None if cause is None else request_behind(contact, measure, cause, work.playbook)
+    is_asked_for = measure.asked_for and asked is not None
+    note_entry(contact, work.playbook, measure, is_asked_for=is_asked_for, at=firing.at)
     run = Run(
         measure=measure.root,
         key=new.key,
@@ -183,7 +187,11 @@ def _start_run(work: Work, measure: Measure, firing: Firing, new: _NewRun) -> No
         started_at=firing.at,
         step=measure.steps[0].id,
         step_since=firing.at,
-        holdout=measure.holdout > 0 and hash_share("holdout", *drawn) < measure.holdout,
+        holdout=(measure.holdout > 0 and hash_share("holdout", *drawn) < measure.holdout)
+        or (
+            concerns_programme(measure, work.playbook, is_asked_for=is_asked_for)
+            and is_kept_out(contact, work.playbook)
+        ),
         variant=pick_variant(measure.variants, *drawn),
         rules_hash=measure.rules_hash,
         origin=RunOrigin(
@@ -193,7 +201,7 @@ def _start_run(work: Work, measure: Measure, firing: Firing, new: _NewRun) -> No
             generation=new.generation,
             request=firing.request,
             send_at=firing.send_at,
-            asked=None if cause is None else request_behind(contact, measure, cause, work.playbook),
+            asked=asked,
             depth=work.depth,
             number=work.event_number,
         ),

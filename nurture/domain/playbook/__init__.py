@@ -18,7 +18,7 @@ from nurture.domain.playbook.facts import (
     TraitFact,
     VerdictFact,
 )
-from nurture.domain.playbook.limits import Cap, Hold, Offer, QuietHours, Topic
+from nurture.domain.playbook.limits import Cap, Hold, Offer, ProgrammeHoldout, QuietHours, Topic
 from nurture.domain.playbook.model import Measures, Playbook
 from nurture.domain.playbook.objects import ObjectKind, WatchList
 from nurture.domain.playbook.places import Conversion, Milestone, Persona, Stage, Touchpoint
@@ -47,6 +47,7 @@ __all__ = [
     "Offer",
     "Persona",
     "Playbook",
+    "ProgrammeHoldout",
     "PublishedValue",
     "PublishedVersions",
     "QuietHours",

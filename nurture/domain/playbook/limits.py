@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nurture.domain.instant import Duration
-from nurture.domain.measure import Purpose
+from nurture.domain.measure import Metric, Purpose
 from nurture.domain.playbook.facts import EventMatch
 
 
@@ -62,3 +62,13 @@ class QuietHours:
     start: int = 21 * 60
     end: int = 8 * 60
     exempt: frozenset[Purpose] = frozenset({"transactional"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeHoldout:
+    """The share of people who get no marketing at all, to show what the whole programme brings."""
+
+    # In hundredths of a percent.
+    share: int
+    # The compared outcome; None: the one that makes a customer.
+    metric: Metric | None = None

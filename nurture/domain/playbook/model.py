@@ -14,7 +14,7 @@ from nurture.domain.owners import Owner
 from nurture.domain.playbook.accounts import AccountRules
 from nurture.domain.playbook.entities import EntityKind
 from nurture.domain.playbook.facts import EventMatch, Fact, RhythmFact
-from nurture.domain.playbook.limits import Cap, Hold, Offer, QuietHours, Topic
+from nurture.domain.playbook.limits import Cap, Hold, Offer, ProgrammeHoldout, QuietHours, Topic
 from nurture.domain.playbook.objects import ObjectKind
 from nurture.domain.playbook.places import Conversion, Milestone, Persona, Stage, Touchpoint
 from nurture.domain.playbook.published_values import PublishedValue, PublishedVersions
@@ -82,6 +82,8 @@ class Playbook:
     moments: Mapping[str, MomentRule] = field(default_factory=dict)
     # None: people of one company are strangers to each other.
     accounts: AccountRules | None = None
+    # None: everybody gets marketing.
+    holdout: ProgrammeHoldout | None = None
     quiet_hours: QuietHours = QuietHours()
     default_slot: LocalSlot = field(default_factory=lambda: LocalSlot(10 * 60))  # it counts in `rules_hash`
     # The time ahead in which due mails of a contact compete for one slot of a cap.

@@ -17,6 +17,7 @@ from nurture.domain.playbook import (
     Offer,
     Persona,
     Playbook,
+    ProgrammeHoldout,
     QuietHours,
     Stage,
     Topic,
@@ -129,6 +130,7 @@ class ProgrammeBuilder:
                 for name, action in model.actions.items()
                 if action.price_at_most is not None
             },
+            holdout=self._holdout(),
             **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
         )
         check_shares(playbook, self._document, self._faults)
@@ -212,6 +214,12 @@ class ProgrammeBuilder:
                 ("conversion",), "an event without a key", "add `key: order_id`, or name an entity in `by`"
             )
         return Conversion(by, model.key or "", reversed_by, model.hold, over)
+
+    def _holdout(self) -> ProgrammeHoldout | None:
+        model = self._model.holdout
+        if model is None or not model.programme:
+            return None
+        return ProgrammeHoldout(model.programme, build_metric(model.metric))
 
     def _milestones(self) -> Iterable[Milestone]:
         for name, milestone in self._model.milestones.items():

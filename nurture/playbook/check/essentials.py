@@ -7,8 +7,10 @@ from nurture.domain.experiment.expect import Expectation, parse_expect
 from nurture.domain.measure import LetCoupon
 from nurture.domain.playbook import Playbook
 from nurture.playbook.check.measure_check import MeasureCheck
-from nurture.playbook.fault import format_names
+from nurture.playbook.document import Document
+from nurture.playbook.fault import Faults, format_names
 from nurture.playbook.schema.essentials import REQUIRED, MetricFile
+from nurture.playbook.schema.programme import ProgrammeFile
 
 
 def check_essentials(check: MeasureCheck) -> None:
@@ -36,6 +38,17 @@ def _check_expect(check: MeasureCheck) -> None:
     elif metric.net_of is not None:
         what = "the value of coupons is not taken off the figures of `nurture report measures` yet"
         check.warn(("metric", "net_of"), what, "read these figures as gross")
+
+
+def check_programme_metric(
+    playbook: Playbook, programme: ProgrammeFile, document: Document, faults: Faults
+) -> None:
+    """Check what is compared between people with and without marketing."""
+    model = programme.holdout
+    if model is None or model.metric is None:
+        return
+    for key, *fault in metric_faults(model.metric, playbook, is_compared=model.programme > 0):
+        faults.at(document, ("holdout", "metric", key), *fault)
 
 
 def metric_faults(

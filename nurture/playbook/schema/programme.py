@@ -23,6 +23,7 @@ from nurture.playbook.schema.values import (
     EventName,
     LocaleText,
     Name,
+    PercentText,
     PropertyName,
     Strict,
     ValueType,
@@ -231,6 +232,15 @@ class ActionFile(Strict):
     ) = None
 
 
+class ProgrammeHoldoutFile(Strict):
+    """A share of people who get no marketing at all, to show what the whole programme brings."""
+
+    programme: Annotated[PercentText, Field(description="2%: service and transactional mail goes on.")]
+    metric: (
+        Annotated[MetricFile, Field(description="Default: what makes a customer, within 90 days.")] | None
+    ) = None
+
+
 class ProgrammeFile(Strict):
     """`playbook.yaml`."""
 
@@ -239,6 +249,7 @@ class ProgrammeFile(Strict):
     senders: dict[Literal["default"] | Purpose, Sender]
     locales: Annotated[list[LocaleText], Field(min_length=1, description="The first one is the default.")]
     default_zone: ZoneText
+    holdout: ProgrammeHoldoutFile | None = None
     quiet_hours: Quiet | None = None
     default_send_at: ClockText | None = None
     arbitration: DurationText | None = None
