@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from nurture.domain.measure import MessageTrack
 from nurture.playbook.fault import Faults
-from nurture.rendering.sample import NAMED_SAMPLE
+from nurture.rendering.sample import FURTHER_SAMPLE
 
 PROGRAMME = "playbook.yaml"
 MEASURE = "measure.yaml"
@@ -121,7 +121,7 @@ def _add_file(folder: PlaybookFolder, parts: tuple[str, ...], text: str, faults:
         measure.mails.append(
             MailFile(match["mail"], match["variant"] or "", match["locale"], match["part"], path)
         )
-    elif name not in (MEASURE, SAMPLE) and NAMED_SAMPLE.fullmatch(name) is None:
+    elif name not in (MEASURE, SAMPLE) and FURTHER_SAMPLE.fullmatch(name) is None:
         faults.add(
             path, 1, "nothing reads this file", "name mails <mail>.<locale>.mjml and <mail>.<locale>.txt"
         )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from nurture.domain.errors import PlaybookError
 
-#: Suffixes of a playbook's files; other files in the folder are ignored.
-SUFFIXES = frozenset({".yaml", ".yml", ".mjml", ".txt", ".json"})
+#: Suffixes of a playbook's files (`.b64`: an image as text); other files in the folder are ignored.
+SUFFIXES = frozenset({".yaml", ".yml", ".mjml", ".txt", ".json", ".b64"})
 #: The folder of a programme's own tests, which are no part of it.
 TESTS = "tests"
 #: Limits against a wrong folder and a hostile one.

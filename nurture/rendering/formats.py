@@ -1,7 +1,8 @@
-"""The filters that format in the mail's locale: money, number, percent, date, time, datetime.
+"""The filters that format in the mail's locale, and `times`, which multiplies an amount.
 
 Instants are microseconds; ISO 8601 text, as event properties hold it, is accepted too. A date without a time
-(`2026-07-06`, `07-06`) has no zone and is shown unchanged. Everything else is shown in the mail's zone.
+(`2026-07-06`, `07-06`) has no zone and is shown unchanged. Everything else is shown in the zone that the template
+names, by default in the mail's own.
 """
 
 import re
@@ -13,13 +14,13 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_skeleton, format_time, get_datetime_format
+from babel.dates import format_date, format_skeleton, format_time, get_datetime_format, get_timezone_location
 from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import Undefined
 
 from nurture.domain.instant import Instant, to_datetime
 from nurture.domain.values import SCALAR_TEXT_MAX, coerce, is_usable, read_decimal, read_time
-from nurture.rendering.render_state import RENDER_STATE
+from nurture.rendering.render_state import RENDER_STATE, RenderState
 
 Style = Literal["full", "long", "medium", "short"]
 
@@ -81,8 +82,13 @@ def _format_instant(instant: Instant, zone: str, style: str, locale: str) -> str
     return format_time(_local(instant, zone), format=style, locale=babel_locale(locale))
 
 
-def date(value: Any, style: str = "long") -> str:
-    """Return `July 6, 2026`. style: short, medium, long, full, or a pattern of Babel."""
+def _zone_of(zone: Any, state: RenderState) -> str:
+    """Return the zone that a template names, such as the zone of a place; without one the mail's own."""
+    return state.zone if zone is None or isinstance(zone, Undefined) else str(zone)
+
+
+def date(value: Any, style: str = "long", zone: Any = None) -> str:
+    """Return `July 6, 2026`. style: short, medium, long, full, or a pattern of Babel. zone: IANA; the mail's own."""
     if isinstance(value, Undefined):
         return str(value)
     state = RENDER_STATE.get()
@@ -91,28 +97,40 @@ def date(value: Any, style: str = "long") -> str:
         # 2000 has a 29 February.
         day = Date(2000, int(of_year[1]), int(of_year[2]))
         return str(format_skeleton("MMMMd", day, locale=babel_locale(state.locale)))
-    return _format_day(_day(value) or _local(parse_instant(value), state.zone).date(), style, state.locale)
+    day = _day(value) or _local(parse_instant(value), _zone_of(zone, state)).date()
+    return _format_day(day, style, state.locale)
 
 
-def time(value: Any, style: str = "short") -> str:
-    """Return `3:00 PM` in the mail's zone."""
+def time(value: Any, style: str = "short", zone: Any = None) -> str:
+    """Return `3:00 PM`. style: as of `date`. zone: IANA; the mail's own."""
     if isinstance(value, Undefined):
         return str(value)
     state = RENDER_STATE.get()
-    return _format_instant(parse_instant(value), state.zone, style, state.locale)
+    return _format_instant(parse_instant(value), _zone_of(zone, state), style, state.locale)
 
 
-def datetime(value: Any, style: Style = "long") -> str:
-    """Return `July 6, 2026, 3:00 PM`. style: of the date; the time is always short."""
+def datetime(value: Any, style: Style = "long", zone: Any = None) -> str:
+    """Return `July 6, 2026, 3:00 PM`. style: of the date; the time is always short. zone: IANA; the mail's own."""
     if isinstance(value, Undefined):
         return str(value)
     state = RENDER_STATE.get()
     instant = parse_instant(value)
     pattern = str(get_datetime_format(style, locale=babel_locale(state.locale))).replace("'", "")
-    day = _format_day(_local(instant, state.zone).date(), style, state.locale)
-    return pattern.replace("{1}", day).replace(
-        "{0}", _format_instant(instant, state.zone, "short", state.locale)
-    )
+    here = _zone_of(zone, state)
+    day = _format_day(_local(instant, here).date(), style, state.locale)
+    return pattern.replace("{1}", day).replace("{0}", _format_instant(instant, here, "short", state.locale))
+
+
+@lru_cache(maxsize=256)
+def _city(zone: str, locale: str) -> str:
+    return str(get_timezone_location(_zone(zone), locale=babel_locale(locale), return_city=True))
+
+
+def city(value: Any) -> str:
+    """Return the city that a zone is named after: `Berlin`, `柏林`. value: an IANA zone."""
+    if isinstance(value, Undefined):
+        return str(value)
+    return _city(str(value), RENDER_STATE.get().locale)
 
 
 def _number(value: Any) -> Decimal:
@@ -139,6 +157,14 @@ def money(value: Any, currency: Any) -> str:
     return _format_amount(_number(value), code, RENDER_STATE.get().locale)
 
 
+def times(value: Any, quantity: Any) -> Decimal:
+    """Return the amount times the quantity, each a number or text that holds one: a line's total, for `money`."""
+    for argument in (value, quantity):
+        if isinstance(argument, Undefined):
+            return Decimal(str(argument))
+    return _number(value) * _number(quantity)
+
+
 def number(value: Any, digits: int | None = None) -> str:
     """Return `1,234.5` as the locale writes it. digits: how many after the decimal point; None: as needed."""
     if isinstance(value, Undefined):
@@ -157,3 +183,20 @@ def percent(value: Any) -> str:
     if isinstance(value, Undefined):
         return str(value)
     return str(format_percent(_number(value) / 100, locale=babel_locale(RENDER_STATE.get().locale)))
+
+
+_TENTHS = "零一二三四五六七八九"
+
+
+def discount(value: Any) -> str:
+    """Return what a percentage takes off, as the language says it: `25%`, `七五折`. value: of the offer, 0 to 100."""
+    if isinstance(value, Undefined):
+        return str(value)
+    taken = _number(value)
+    if not 0 < taken < 100 or not RENDER_STATE.get().locale.startswith("zh"):
+        return percent(value)
+    left = 100 - taken
+    if left != left.to_integral_value():
+        return f"{(left / 10).normalize():f} 折"
+    tens, ones = divmod(int(left), 10)
+    return (_TENTHS[tens] if tens else "零点") + (_TENTHS[ones] if ones else "") + "折"

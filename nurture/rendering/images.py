@@ -10,11 +10,14 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 FOLDER: Final = "_layout/images/"
 #: Larger images make mails that load too slowly.
 BYTES_MAX: Final = 200_000
+#: Of all pictures of one mail together.
+MAIL_BYTES_MAX: Final = 60_000
 _NAME: Final = re.compile(r"_layout/images/([a-z][a-z0-9_]{0,39})\.(png|jpg|gif)\.b64")
 _TYPES: Final[Mapping[str, tuple[str, bytes]]] = {
     "png": ("image/png", b"\x89PNG\r\n\x1a\n"),
@@ -66,3 +69,26 @@ def read_images(files: Mapping[str, str]) -> dict[str, Image]:
 def image_links(images: Mapping[str, Image], base_url: str) -> dict[str, str]:
     """Return link name (`image_logo`) -> URL."""
     return {f"image_{name}": f"{base_url}/a/{image.hash}" for name, image in images.items()}
+
+
+def picture(url: Any, hosts: Any, fallback: Any) -> str:
+    """Return a picture's URL if it is https and of one of the hosts (or below one), else the fallback.
+
+    URLs of products come from outside: any other one may be broken, or tell a stranger of the reading.
+    """
+    named = [hosts] if isinstance(hosts, str) else hosts if isinstance(hosts, list) else []
+    if isinstance(url, str):
+        try:
+            parts = urlsplit(url.strip())
+            host = (parts.hostname or "").rstrip(".")
+        except ValueError:
+            return str(fallback)
+        known = (str(name).lower() for name in named)
+        has_account = parts.username is not None
+        if (
+            parts.scheme == "https"
+            and not has_account
+            and any(host == name or host.endswith(f".{name}") for name in known if name)
+        ):
+            return url.strip()
+    return str(fallback)

@@ -3,7 +3,6 @@
 They read the person's facts, the run's event and entity and its `let` values; no links, no layouts and no objects.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +10,7 @@ from nurture.rendering.clean_text import clean_body, clean_header
 from nurture.rendering.context import read_values
 from nurture.rendering.errors import TemplateFault, TemplateProblem
 from nurture.rendering.run_template import run_template
-from nurture.rendering.sample import SAMPLE_ADDRESS, SAMPLE_ZONE, sample_view
+from nurture.rendering.sample import SAMPLE_ADDRESS, SAMPLE_ZONE, read_sample, sample_view
 from nurture.rendering.template_files import path_of, read_owner_source
 from nurture.rendering.templates import Templates, namespaces
 
@@ -60,8 +59,8 @@ def render_owner_mail(
 
 
 def render_owner_sample(templates: Templates, *, measure: str, mail: str) -> OwnerMail:
-    """Return the mail with the values of the measure's sample.json; without one, with none."""
-    sample = json.loads(templates.files.get(f"{measure}/sample.json", "{}"))
+    """Return the mail with the values of the measure's samples; without one, with none."""
+    sample = read_sample(templates.files, measure, locale=templates.shared.default_locale)
     return render_owner_mail(
         templates, measure=measure, mail=mail, view=owner_sample_view(templates, sample), zone=SAMPLE_ZONE
     )

@@ -40,6 +40,8 @@ def run_parts(
     """
     locale, zone = context["locale"], context["zone"]
     values: dict[str, Any] = {
+        # A value that the measure names `offers` itself goes before it.
+        "offers": templates.offers,
         **namespaces(context["values"]),
         **namespaces({"links": context["links"]}),
         "brand": templates.brand,

@@ -32,6 +32,11 @@ def run_template(
         change = f'write {{{{ {variable} | default("...") }}}}, or send it only to people who have it'
         problem = _problem(template, error, f"{variable} has no value", change)
         raise MissingValue(problem, variable) from error
+    except jinja2.exceptions.SecurityError as error:
+        # The check refuses a template that asks for more than it may. Here a value has another kind than the sample's:
+        # a text where it has a mapping answers to `address.title`.
+        problem = _problem(template, error, f"a value has another kind: {error}", "correct the data")
+        raise MissingValue(problem, str(error)) from error
     except (LimitExceeded, RecursionError, jinja2.TemplateError) as error:
         what = str(error) or type(error).__name__
         raise TemplateFault(_problem(template, error, what, "make it simpler")) from error

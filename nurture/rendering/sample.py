@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from nurture.domain.instant import Instant, parse_iso
@@ -19,21 +19,31 @@ SAMPLE_ZONE: Final = "Europe/Berlin"
 SAMPLE_BASE_URL: Final = "https://mail.example.test"
 
 
-#: `sample.office.json`: another sample of a measure, by its name.
-NAMED_SAMPLE: Final = re.compile(r"sample\.([a-z][a-z0-9_]{0,59})\.json")
+#: `sample.office.json`: another sample of a measure, by its name; `sample.zh-CN.json`: what differs in a locale.
+FURTHER_SAMPLE: Final = re.compile(r"sample\.([A-Za-z][A-Za-z0-9_-]{0,59})\.json")
 
 
-def sample_names(files: Mapping[str, str], measure: str) -> list[str]:
-    """Return the names of the further samples of a measure."""
+def sample_names(files: Mapping[str, str], measure: str, locales: Collection[str]) -> list[str]:
+    """Return the names of the further samples of a measure; those of a locale are none."""
     names = (path.removeprefix(f"{measure}/") for path in files if path.startswith(f"{measure}/sample."))
-    return sorted(match[1] for name in names if (match := NAMED_SAMPLE.fullmatch(name)) is not None)
+    found = (match[1] for name in names if (match := FURTHER_SAMPLE.fullmatch(name)) is not None)
+    return sorted(name for name in found if name not in locales)
 
 
-def read_sample(files: Mapping[str, str], measure: str, name: str = "") -> dict[str, Any]:
-    """Return the values of a measure's sample.json; with a name, those of sample.NAME.json in their place."""
+def read_sample(
+    files: Mapping[str, str], measure: str, name: str = "", *, locale: str = ""
+) -> dict[str, Any]:
+    """Return the values of a measure's sample.json.
+
+    locale, name: those of sample.LOCALE.json (where there is one) and of sample.NAME.json take their place, in this
+    order.
+    """
     sample: dict[str, Any] = json.loads(files.get(f"{measure}/sample.json", "{}"))
-    if name:
-        other: dict[str, Any] = json.loads(files[f"{measure}/sample.{name}.json"])
+    paths = [f"{measure}/sample.{name}.json"] if name else []
+    if locale and f"{measure}/sample.{locale}.json" in files:
+        paths.insert(0, f"{measure}/sample.{locale}.json")
+    for path in paths:
+        other: dict[str, Any] = json.loads(files[path])
         for part, values in other.items():
             is_mapping = isinstance(values, dict) and isinstance(sample.get(part), dict)
             sample[part] = {**sample[part], **values} if is_mapping else values
@@ -74,12 +84,12 @@ def sample_context(
     topic: str | None,
     sample: Mapping[str, Any] | None = None,
 ) -> MailContext:
-    """Return the frozen context of a mail with the values of `sample`, by default the measure's sample.json.
+    """Return the frozen context of a mail with the values of `sample`, by default those of the measure's samples.
 
     Its links carry no valid token; the mail is never sent. Raises as `freeze_context` does.
     """
     if sample is None:
-        sample = read_sample(templates.files, measure)
+        sample = read_sample(templates.files, measure, locale=locale)
     links = {
         name: f"{SAMPLE_BASE_URL}{page}sample"
         for name, page in PAGES.items()

@@ -18,12 +18,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from nurture.rendering import formats
+from nurture.rendering.images import picture
 from nurture.rendering.marks import CLOSE, OPEN
 from nurture.rendering.render_state import RENDER_STATE, LimitExceeded
 
 _TREES_MAX: Final = 8
 _RANGE_MAX: Final = 1000
 _NUMBER_MAX: Final = 10**18
+_FORMATS: Final = (
+    formats.city, formats.date, formats.datetime, formats.discount, formats.money, formats.number, formats.percent,
+    formats.time, formats.times, picture,
+)  # fmt: skip
 _STRING_METHODS: Final = frozenset({"startswith", "endswith"})
 _KEPT_FILTERS: Final = (
     "abs", "capitalize", "count", "d", "default", "e", "escape", "first", "float", "int", "items", "join",
@@ -121,9 +126,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters.update(
             {name: builtin[name] for name in _KEPT_FILTERS}, charged=_charge_loop, round=_rounded
         )
-        for filter_ in (formats.money, formats.number, formats.percent):
-            self.filters[filter_.__name__] = _at_render_time(filter_)
-        for filter_ in (formats.date, formats.time, formats.datetime):
+        for filter_ in _FORMATS:
             self.filters[filter_.__name__] = _at_render_time(filter_)
         self.globals.clear()
         self.globals["range"] = _range
@@ -154,18 +157,21 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return isinstance(owner, LoopContext) and name in ("cycle", "changed")
 
     def call_binop(self, context: Any, operator_: str, left: Any, right: Any) -> Any:
-        """Calculate with numbers only. Raises LimitExceeded for anything else and for a result that is too large."""
+        """Calculate with numbers only. Raises TypeError for anything else, ValueError for a result too large.
+
+        Values decide that, so it stops one mail; `**` stands in the template and is refused for all.
+        """
         del context
         for value in (left, right):
             if isinstance(value, jinja2.Undefined):
                 str(value)
             if not isinstance(value, (int, float)):
-                raise LimitExceeded(f"`{operator_}` is for numbers; to join text write `~`")
+                raise TypeError(f"`{operator_}` is for numbers; to multiply an amount write `| times(...)`")
         if operator_ == "**":
             raise LimitExceeded("`**` is not allowed")
         result = {"*": operator.mul, "%": operator.mod, "//": operator.floordiv}[operator_](left, right)
         if abs(result) > _NUMBER_MAX:
-            raise LimitExceeded("a number grows past any use")
+            raise ValueError("a number grows past any use")
         return result
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:

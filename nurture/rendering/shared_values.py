@@ -25,6 +25,8 @@ class SharedValues:
     links: Mapping[str, str] = field(default_factory=dict)
     # Calendar templates: measure -> step -> field -> text.
     calendars: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    # Offer -> {"percent"}.
+    offers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # Decimal digits of the facts that are stored scaled.
     scales: Mapping[str, int] = field(default_factory=dict)
     # Owner -> {"name", "address", "reply_to"}; and measure -> the owner, or `contact.FACT` that names one, who signs.
@@ -71,6 +73,7 @@ def shared_values_of(playbook: Playbook) -> SharedValues:
             }
             for measure in measures
         },
+        offers={name: {"percent": offer.percent} for name, offer in playbook.offers.items()},
         owners={key: owner.sender for key, owner in playbook.owners.items()},
         signers={measure.path: measure.sender for measure in measures if measure.sender},
         promises={

@@ -88,6 +88,9 @@ class Templates:
         self.has_cache = has_cache
         self.shared = shared
         self.brand = Namespace("brand", shared.brand)
+        self.offers = Namespace(
+            "offers", {name: Namespace(f"offers.{name}", offer) for name, offer in shared.offers.items()}
+        )
         self.markup = Sandbox(loader(files, part="mjml"), markup=True)
         self.plain = Sandbox(loader(files, part="txt"), markup=False)
         self.html_cache = HtmlCache()
@@ -268,7 +271,12 @@ class Templates:
                 "text": (text_path, text),
             },
             recordings=Recordings(),
-            digest=self._digest(locale, link, [source_text for _, source_text, _ in parts]),
+            digest=self._digest(
+                locale,
+                link,
+                [source_text for _, source_text, _ in parts],
+                reads_offers=any("offers" in need for _, _, part in parts for need in part.needs),
+            ),
         )
 
     def _file(self, path: str) -> str:
@@ -315,8 +323,10 @@ class Templates:
             texts |= part.literals
         return frozenset(texts | {str(escape(text)) for text in texts})
 
-    def _digest(self, locale: str, link: str, sources: list[str]) -> str:
+    def _digest(self, locale: str, link: str, sources: list[str], *, reads_offers: bool) -> str:
         whole = [locale, link, sources, self.brand, self.strings(locale)]
+        if reads_offers:
+            whole.append(self.offers)
         text = json.dumps(whole, ensure_ascii=False, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 

@@ -1,13 +1,16 @@
 """Reading a playbook's folder from disk, and its limits."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from nurture.domain.errors import PlaybookError
-from nurture.playbook import load, load_files
+from nurture.playbook import build, inspect, load, load_files
 from nurture.playbook.load import FILE_BYTES_MAX
-from tests.playbook.builder import a_playbook
+from tests.playbook.builder import a_playbook, changed
+
+GUIDE = "lead/aware/guide/guide.en.mjml"
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -56,3 +59,23 @@ def test_a_wrong_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / f"{number}.txt").write_text("")
     with pytest.raises(PlaybookError, match="too many or too large files"):
         load_files(tmp_path)
+
+
+def test_a_picture_of_a_folder_is_shown_by_its_mails(tmp_path: Path) -> None:
+    data = b"\x89PNG\r\n\x1a\n" + bytes(30)
+    files = changed(GUIDE, "<mj-text>", '<mj-image alt="" src="{{ links.image_mark }}" /><mj-text>')
+    write(tmp_path, {**files, "_layout/images/mark.png.b64": b64encode(data).decode()})
+    loaded = build(load_files(tmp_path))
+    assert loaded.templates.images["mark"].data == data
+
+
+def test_a_picture_that_nothing_shows_is_named(tmp_path: Path) -> None:
+    picture = b64encode(b"\x89PNG\r\n\x1a\n").decode()
+    shown = changed(GUIDE, "<mj-text>", '<mj-image alt="" src="{{ links.image_mark }}" /><mj-text>')
+    found = inspect(
+        {**shown, **{f"_layout/images/{name}.png.b64": picture for name in ("mark", "mark2")}}, render=False
+    )
+    assert [str(warning) for warning in found.warnings if "picture" in warning.what] == [
+        "_layout/images/mark2.png.b64:1: warning: nothing shows this picture: "
+        "write {{ links.image_mark2 }} in a mail, or remove the file"
+    ]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from nurture.playbook import find_faults
+from nurture.playbook import find_faults, rebuild
+from nurture.rendering.sample import sample_context, sample_names
 from tests.playbook.builder import a_mail, a_playbook, a_text, changed
 
 GUIDE = "lead/aware/guide"
@@ -162,6 +163,37 @@ def test_an_unsubscribe_link_in_the_mail_itself_is_enough() -> None:
 def test_a_sample_holds_what_the_playbook_knows(sample: str, fault: str) -> None:
     (found,) = faults(with_file(f"{GUIDE}/sample.json", sample))
     assert found.startswith(f"{GUIDE}/sample.json:{fault}")
+
+
+def test_a_locale_has_a_sample_of_its_own() -> None:
+    files = {**a_playbook(), f"{GUIDE}/sample.zh-CN.json": '{"contact": {"first_name": "张伟"}}'}
+    for locale in ("en", "zh-CN"):
+        files[f"{GUIDE}/guide.{locale}.mjml"] = a_mail(locale, subject="{{ contact.first_name }}")
+    assert faults(files) == []
+    templates = rebuild(files, id_=0).templates
+    subjects = {
+        locale: sample_context(
+            templates,
+            measure=GUIDE,
+            step="guide",
+            mail="guide",
+            variant="",
+            locale=locale,
+            purpose="nurture",
+            topic=None,
+        )["values"]["contact"]["first_name"]
+        for locale in ("en", "zh-CN")
+    }
+    assert subjects["zh-CN"] == "张伟"
+    assert subjects["en"] != "张伟"
+    assert sample_names(files, GUIDE, ["en", "zh-CN"]) == []
+    (fault,) = faults({**files, f"{GUIDE}/sample.zh-TW.json": "{}"})
+    assert (
+        fault
+        == f"{GUIDE}/sample.zh-TW.json:1: no locale `zh-TW`: known: en, zh-CN; see `locales` in playbook.yaml"
+    )
+    (fault,) = faults({**files, f"{GUIDE}/sample.zh-CN.json": "{"})
+    assert fault.startswith(f"{GUIDE}/sample.zh-CN.json:1: not JSON")
 
 
 def test_every_locale_has_the_same_words() -> None:

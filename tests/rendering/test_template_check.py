@@ -1,12 +1,13 @@
 """The check of unpublished templates reports every fault; no template can block it or use up its memory."""
 
 import json
+from base64 import b64encode
 
 import jinja2
 import pytest
 
 from nurture.rendering.checking import template_check
-from nurture.rendering.checking.mjml_lint import find_dropped_markup
+from nurture.rendering.checking.mjml_lint import find_bad_markup
 from nurture.rendering.checking.template_check import CheckResult, MailToCheck, check_templates
 from nurture.rendering.sandbox import Sandbox
 from nurture.rendering.template_analysis import free_names, reads_only
@@ -51,7 +52,7 @@ def test_every_problem_of_every_mail_is_reported_at_once() -> None:
     }
     assert [str(problem) for problem in check(files, (MAIL, CHINESE)).problems] == [
         f"{MEASURE}/mail.en.mjml:6: no `deadlin` here: known: brand, code, contact, deadline, entity, entity_key, "
-        "event, generation, links, locale, owner, preheader, run_id, strings, subject",
+        "event, generation, links, locale, offers, owner, preheader, run_id, strings, subject",
         f"{MEASURE}/mail.en.mjml:7: no words `no` in en: add it to _layout/strings.en.yaml",
         f"{MEASURE}/mail.en.mjml:6: no component <mj-txt>: it would vanish; see MJML's list",
         "_layout/base.mjml:3: <mj-section> with unknown attribute `colour`: it would vanish; see MJML's list",
@@ -113,13 +114,13 @@ def test_a_measure_without_a_sample_renders_without_values() -> None:
         ('<mj-text font-size="{{ "1px" if x else "2px" }}">a</mj-text>', []),
         ('<mj-text {% if x %}color="red"{% endif %} line-height="1">a</mj-text>', []),
         ("\n\n<mj-texte>a</mj-texte>", [(3, "no component <mj-texte>")]),
-        ('<mj-image src="a" widht="1" />', [(1, "<mj-image> with unknown attribute `widht`")]),
+        ('<mj-image alt="" src="a" widht="1" />', [(1, "<mj-image> with unknown attribute `widht`")]),
         ('\n<mj-include path="x.mjml" />', [(2, "<mj-include> is not followed")]),
         ("<!-- <mj-old> -->{# <mj-older> #}", []),
     ],
 )
 def test_markup_that_mrml_would_drop_is_reported(source: str, found: list[tuple[int, str]]) -> None:
-    assert [(problem.line, problem.what) for problem in find_dropped_markup("x.mjml", source)][
+    assert [(problem.line, problem.what) for problem in find_bad_markup("x.mjml", source)][
         : len(found) or None
     ] == found
 
@@ -172,3 +173,61 @@ def test_an_unknown_filter_is_not_settled_at_once() -> None:
     env = Sandbox(jinja2.DictLoader({}), markup=False)
     assert not reads_only(env.parse("{{ contact | nofilter }}"), KNOWN, env)
     assert not reads_only(env.parse("{{ contact is notest }}"), KNOWN, env)
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ('\n<mj-image src="https://x.test/a.png" />', 2),
+        ('<mj-image\n src="{{ links.image_a }}" width="20px"/>', 1),
+        ('<mj-text>\n\n<img src="{{ a }}"\n width="1"></mj-text>', 3),
+        ('<mj-image src="a" alt="A kettle" /><mj-image src="a" alt="" />', 0),
+        ("<mj-text><IMG ALT='' src=\"a\"/></mj-text>", 0),
+        ('{# <img src="a"> #}', 0),
+    ],
+)
+def test_a_picture_needs_an_alternative_text(source: str, line: int) -> None:
+    found = list(find_bad_markup("x.mjml", source))
+    assert [(problem.line, problem.what) for problem in found] == (
+        [(line, "a picture without an alternative text")] if line else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "font"),
+    [
+        ('<mj-all font-family="Helvetica, Roboto, sans-serif" />', "Roboto"),
+        ("<mj-style>a { font-family: 'Open Sans', Arial; }</mj-style>", "Open Sans"),
+        ('<mj-text><p style="font-family:lato">a</p></mj-text>', "lato"),
+        ('<mj-text font-family="Georgia, serif">We roast in Lato and Ubuntu.</mj-text>', ""),
+        ("<mj-all font-family=\"'Noto Sans SC', Arial\" />", ""),
+    ],
+)
+def test_a_font_that_is_loaded_from_elsewhere_is_refused(source: str, font: str) -> None:
+    found = [problem.what for problem in find_bad_markup("x.mjml", source)]
+    assert found == ([f"the font {font} makes the mail load it from fonts.googleapis.com"] if font else [])
+
+
+def test_pictures_of_a_mail_are_light_together() -> None:
+    png = b"\x89PNG\r\n\x1a\n"
+    shown = FILES[f"{MEASURE}/mail.en.mjml"].replace(
+        "<mj-button",
+        '<mj-image alt="" src="{{ links.image_small }}" /><mj-image alt="" src="{{ links.image_large }}" /><mj-button',
+    )
+
+    def problems(size: int) -> list[str]:
+        images = {
+            "small": png + bytes(20_000),
+            "large": png + b"1" + bytes(size),
+            "unused": png + b"2" + bytes(90_000),
+        }
+        pictures = {
+            f"_layout/images/{name}.png.b64": b64encode(data).decode() for name, data in images.items()
+        }
+        return [str(problem) for problem in check({**pictures, f"{MEASURE}/mail.en.mjml": shown}).problems]
+
+    assert problems(39_000) == []
+    assert problems(41_000) == [
+        f"{MEASURE}/mail.en.mjml:1: its pictures have 62 kB together: "
+        "at most 60 kB; the largest is large: save it with fewer colours"
+    ]

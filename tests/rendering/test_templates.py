@@ -125,11 +125,36 @@ def test_a_missing_value_names_template_and_variable(body: str, variable: str, l
         "{{ event.price > 1 }}",
         '{{ 5 | money("euro") }}',
         "{{ 10 / event.zero }}",
+        "{{ event.price * 2 }}",
+        "{{ 7 // event.price }}",
+        "{{ event.huge * event.huge }}",
+        "{{ event.price | times(2) }}",
+        "{{ 3 | times(event.list) }}",
+        "{{ event.list | discount }}",
+        "{{ '2026-06-12T13:00:00Z' | time('HH:mm', event.price) }}",
+        "{{ '2026-06-12T13:00:00Z' | date('full', '../../etc/passwd') }}",
+        "{{ event.price | city }}",
     ],
 )
 def test_a_value_of_the_wrong_kind_stops_this_mail_only(body: str) -> None:
     with pytest.raises(MissingValue, match=f"^{PATH}:5: a value cannot be used"):
-        parts(f"<mj-text>{body}</mj-text>", {"contact": {}, "event": {"price": "cheap", "zero": 0}})
+        parts(
+            f"<mj-text>{body}</mj-text>",
+            {"contact": {}, "event": {"price": "cheap", "zero": 0, "huge": 10**15, "list": [1]}},
+        )
+
+
+@pytest.mark.parametrize("body", ["{{ event.address.title }}", "{{ event.address.format('x') }}"])
+def test_a_text_in_place_of_a_mapping_stops_this_mail_only(body: str) -> None:
+    assert (
+        "Ring 1"
+        in parts(
+            "<mj-text>{{ event.address.title }}</mj-text>",
+            {"contact": {}, "event": {"address": {"title": "Ring 1"}}},
+        ).html
+    )
+    with pytest.raises(MissingValue, match=f"^{PATH}:5: a value has another kind"):
+        parts(f"<mj-text>{body}</mj-text>", {"contact": {}, "event": {"address": "Ring 1"}})
 
 
 # ---- bounds ----------------------------------------------------------------------------------------------

@@ -98,11 +98,12 @@ def values_of(
     named = options.sample
     if options.persona is not None:
         _require("persona", options.persona, _personas(playbook))
-        if named is None and options.persona in sample_names(files, measure.path):
+        if named is None and options.persona in sample_names(files, measure.path, playbook.locales):
             named = options.persona
     if named is not None:
-        _require("sample", named, sample_names(files, measure.path))
-    sample, notes = read_sample(files, measure.path, named or ""), tuple[str, ...]()
+        _require("sample", named, sample_names(files, measure.path, playbook.locales))
+    locale, notes = options.locale or playbook.default_locale, tuple[str, ...]()
+    sample = read_sample(files, measure.path, named or "", locale=locale)
     if options.who is not None:
         if source.services is None:
             raise InputError(f"--as {options.who}: there is no database here; leave it out to use the sample")

@@ -12,7 +12,7 @@ from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.check.template_text import literal, outputs, references
 from nurture.playbook.folder import PROGRAMME, SAMPLE, MailFile
 from nurture.playbook.front_matter import MarkupFile, read_markup_file
-from nurture.rendering.sample import NAMED_SAMPLE
+from nurture.rendering.sample import FURTHER_SAMPLE
 
 PARTS = ("mjml", "txt")
 _PART_WORDS = {"mjml": "MJML part", "txt": "text part"}
@@ -132,8 +132,14 @@ def _check_sample(check: MeasureCheck) -> None:
         check.faults.mark_broken(path, ())
         return
     for name in sorted(folder.files):
-        if name == SAMPLE or NAMED_SAMPLE.fullmatch(name) is not None:
+        further = FURTHER_SAMPLE.fullmatch(name)
+        if name == SAMPLE or further is not None:
             _check_sample_file(check, name)
+        # Names of samples have no capitals and no hyphen, so this one was meant as a locale.
+        known = check.known("locales", check.playbook.locales)
+        if further is not None and re.search("[A-Z-]", further[1]) and further[1] not in known:
+            change = f"known: {', '.join(sorted(known))}; see `locales` in playbook.yaml"
+            check.faults.add(folder.file(name), 1, f"no locale `{further[1]}`", change)
 
 
 def _check_sample_file(check: MeasureCheck, name: str) -> None:

@@ -16,7 +16,7 @@ from nurture.playbook.check.measure_check import MeasureCheck
 from nurture.playbook.folder import LAYOUT, MEASURE, PROGRAMME, SAMPLE
 from nurture.rendering.checking.template_check import MailToCheck, check_templates
 from nurture.rendering.errors import TemplateProblem
-from nurture.rendering.sample import NAMED_SAMPLE
+from nurture.rendering.sample import FURTHER_SAMPLE
 from nurture.rendering.shared_values import SharedValues, shared_values_of
 
 _RESULTS_MAX = 2_000
@@ -63,8 +63,10 @@ def check_rendering(checks: Sequence[MeasureCheck], files: Mapping[str, str]) ->
 
 def _mails(check: MeasureCheck, files: Mapping[str, str]) -> Iterator[MailToCheck]:
     measure = check.measure
-    if check.faults.has_broken(check.draft.document.path) or check.faults.has_broken(
-        check.draft.folder.file(SAMPLE)
+    folder = check.draft.folder
+    samples = (SAMPLE, *(f"sample.{locale}.json" for locale in check.playbook.locales))
+    if check.faults.has_broken(check.draft.document.path) or any(
+        check.faults.has_broken(folder.file(name)) for name in samples
     ):
         return
     for step in measure.steps:
@@ -95,8 +97,14 @@ def _mails(check: MeasureCheck, files: Mapping[str, str]) -> Iterator[MailToChec
 def _sample_names(check: MeasureCheck) -> list[str]:
     """Return the names of the further samples of a measure that can be read."""
     folder = check.draft.folder
-    matches = (NAMED_SAMPLE.fullmatch(name) for name in sorted(folder.files))
-    return [match[1] for match in matches if match and not check.faults.has_broken(folder.file(match[0]))]
+    matches = (FURTHER_SAMPLE.fullmatch(name) for name in sorted(folder.files))
+    return [
+        match[1]
+        for match in matches
+        if match
+        and match[1] not in check.playbook.locales
+        and not check.faults.has_broken(folder.file(match[0]))
+    ]
 
 
 def _key(mail: MailToCheck, shared: SharedValues, files: Mapping[str, str], common: str) -> str:

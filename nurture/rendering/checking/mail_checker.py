@@ -1,12 +1,14 @@
 """Check one mail of a playbook: it compiles, it reads only known names, it renders with its sample."""
 
 from collections.abc import Iterator
+from math import ceil
 from typing import Final
 
 import jinja2
 
-from nurture.rendering.checking.mjml_lint import find_dropped_markup
+from nurture.rendering.checking.mjml_lint import find_bad_markup
 from nurture.rendering.errors import TemplateFault, TemplateProblem
+from nurture.rendering.images import MAIL_BYTES_MAX
 from nurture.rendering.mail_parts import MailParts
 from nurture.rendering.owner_mail import OWNER_MAIL_NAMES, owner_mail_path, render_owner_sample
 from nurture.rendering.render import render_parts, to_bytes
@@ -19,8 +21,8 @@ from nurture.rendering.templates import Templates
 #: Names that every template may read, besides its measure's `let` and `objects`.
 COMMON_NAMES: Final = frozenset(
     {
-        "brand", "contact", "entity", "entity_key", "event", "generation", "links", "locale", "owner", "preheader",
-        "range", "run_id", "strings", "subject",
+        "brand", "contact", "entity", "entity_key", "event", "generation", "links", "locale", "offers", "owner",
+        "preheader", "range", "run_id", "strings", "subject",
     }
 )  # fmt: skip
 
@@ -67,16 +69,33 @@ class MailChecker:
                 locale=locale,
                 purpose=purpose,
                 topic=topic,
-                sample=read_sample(self._templates.files, measure, sample),
+                sample=read_sample(self._templates.files, measure, sample, locale=locale),
             )
             parts = render_parts(self._templates, context, reference=True)
             to_bytes(self._templates, context, parts)
+            problems += self._heavy_pictures(measure, mail, variant, locale, parts.html)
         except TemplateFault as fault:
             problem = fault.problem
             if sample:
                 problem = problem._replace(what=f"{problem.what} (with sample.{sample}.json)")
             return None, [*problems, problem]
         return parts, problems
+
+    def _heavy_pictures(
+        self, measure: str, mail: str, variant: str, locale: str, html: str
+    ) -> Iterator[TemplateProblem]:
+        """Yield a problem when the playbook's pictures in a mail are too large together."""
+        images = self._templates.images
+        shown = {image.hash: name for name, image in images.items() if f"/a/{image.hash}" in html}
+        size = sum(len(images[name].data) for name in shown.values())
+        if size > MAIL_BYTES_MAX:
+            path = path_of(measure, mail, variant, locale, "mjml")
+            largest = max(shown.values(), key=lambda name: len(images[name].data))
+            what = f"its pictures have {ceil(size / 1000)} kB together"
+            change = (
+                f"at most {MAIL_BYTES_MAX // 1000} kB; the largest is {largest}: save it with fewer colours"
+            )
+            yield TemplateProblem(path, 1, what, change)
 
     def _check_owner_mail(self, measure: str, mail: str) -> tuple[MailParts | None, list[TemplateProblem]]:
         """Return a mail to owners, rendered from the sample, and all of its problems."""
@@ -124,7 +143,7 @@ class MailChecker:
                 self._checked.add(key)
                 yield from self._names(env, where, text, known=known, locale=locale)
                 if env is templates.markup:
-                    yield from find_dropped_markup(where, text)
+                    yield from find_bad_markup(where, text)
 
     def _names(
         self, env: Sandbox, path: str, text: str, *, known: frozenset[str], locale: str

@@ -1,4 +1,4 @@
-"""Find MJML that MRML would drop without an error: unknown components, unknown attributes, includes."""
+"""Find MJML that MRML drops without an error, fonts that it loads from elsewhere, pictures without a text."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,13 @@ from nurture.rendering.errors import TemplateProblem
 _JINJA: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<!--.*?-->", re.DOTALL)
 _TAG: Final = re.compile(r"<(mj[a-z-]*)((?:\s+[a-zA-Z-]+\s*=\s*(?:\"[^\"]*\"|'[^']*')|\s+)*)", re.DOTALL)
 _ATTRIBUTE: Final = re.compile(r"([a-zA-Z-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+
+_PICTURE: Final = re.compile(r"<img\b[^<>]*>", re.IGNORECASE)
+_ALT: Final = re.compile(r"\balt\s*=", re.IGNORECASE)
+# MRML adds `@import url(https://fonts.googleapis.com/...)` to a mail that names one of them, so Google learns of it.
+_LOADED_FONT: Final = re.compile(
+    r"font-family[^;<>]{0,300}?\b(Droid Sans|Lato|Open Sans|Roboto|Ubuntu)\b", re.IGNORECASE
+)
 
 # The components of MJML 4, without their `mj-`, and the attributes of all of them.
 _COMPONENT_NAMES: Final = """
@@ -35,10 +42,27 @@ _COMPONENTS: Final = frozenset({"mjml", *(f"mj-{name}" for name in _COMPONENT_NA
 _ATTRIBUTES: Final = frozenset(_ATTRIBUTE_NAMES.split())
 
 
-def find_dropped_markup(path: str, source: str) -> Iterator[TemplateProblem]:
-    """Yield a problem for everything in one MJML source that MRML would ignore."""
+def find_bad_markup(path: str, source: str) -> Iterator[TemplateProblem]:
+    """Yield a problem for everything in one MJML source that MRML would ignore, or that readers would miss."""
     # Line numbers stay right when a Jinja statement is replaced by its line ends.
     mjml = _JINJA.sub(lambda statement: "\n" * statement[0].count("\n"), source)
+    yield from _dropped(path, mjml)
+    for picture in _PICTURE.finditer(mjml):
+        if not _ALT.search(picture[0]):
+            yield _without_alternative(path, mjml, picture)
+    for font in _LOADED_FONT.finditer(mjml):
+        line = mjml.count("\n", 0, font.end()) + 1
+        what = f"the font {font[1]} makes the mail load it from fonts.googleapis.com"
+        yield TemplateProblem(path, line, what, "name fonts that readers have, for example Helvetica, Arial")
+
+
+def _without_alternative(path: str, mjml: str, picture: re.Match[str]) -> TemplateProblem:
+    line = mjml.count("\n", 0, picture.start()) + 1
+    change = 'write alt="..." with what is seen; alt="" where the same words stand beside it'
+    return TemplateProblem(path, line, "a picture without an alternative text", change)
+
+
+def _dropped(path: str, mjml: str) -> Iterator[TemplateProblem]:
     for tag in _TAG.finditer(mjml):
         line = mjml.count("\n", 0, tag.start()) + 1
         name = tag[1]
@@ -48,7 +72,10 @@ def find_dropped_markup(path: str, source: str) -> Iterator[TemplateProblem]:
             )
         elif name not in _COMPONENTS:
             yield TemplateProblem(path, line, f"no component <{name}>", "it would vanish; see MJML's list")
-        for attribute in _ATTRIBUTE.findall(tag[2]):
+        attributes = _ATTRIBUTE.findall(tag[2])
+        if name == "mj-image" and "alt" not in attributes:
+            yield _without_alternative(path, mjml, tag)
+        for attribute in attributes:
             if attribute not in _ATTRIBUTES:
                 change = "it would vanish; see MJML's list"
                 yield TemplateProblem(path, line, f"<{name}> with unknown attribute `{attribute}`", change)

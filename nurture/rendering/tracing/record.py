@@ -94,6 +94,7 @@ def _run_traced(request: TraceRequest, trace: Trace) -> _TracedRun:
     """Run all parts with traced values; `trace` collects what the run observes and prints."""
     traced = request.templates.traced(request.template)
     names: dict[str, Any] = {
+        "offers": request.templates.offers,
         **{name: trace.root(name, value) for name, value in namespaces(request.values).items()},
         "brand": request.templates.brand,
         "strings": request.templates.strings(request.state.locale),

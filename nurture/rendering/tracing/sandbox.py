@@ -24,13 +24,15 @@ from nurture.rendering.tracing.values import TracedValue, Untraceable, find_trac
 #: Filters whose result depends on their arguments, locale and zone only.
 _PURE_FILTERS: Final = frozenset(
     {
-        "abs", "capitalize", "count", "date", "datetime", "e", "escape", "float", "first", "int", "join", "last",
-        "length", "lower", "max", "min", "money", "number", "percent", "round", "string", "sum", "time", "title",
-        "trim", "truncate", "upper", "urlencode",
+        "abs", "capitalize", "city", "count", "date", "datetime", "discount", "e", "escape", "float", "first", "int",
+        "join", "last", "length", "lower", "max", "min", "money", "number", "percent", "picture", "round", "string",
+        "sum", "time", "times", "title", "trim", "truncate", "upper", "urlencode",
     }
 )  # fmt: skip
 # Those of them that take a Jinja context without reading it (`sandbox._at_render_time`).
-_CONTEXT_UNUSED: Final = frozenset({"date", "datetime", "money", "number", "percent", "time"})
+_CONTEXT_UNUSED: Final = frozenset(
+    {"city", "date", "datetime", "discount", "money", "number", "percent", "picture", "time", "times"}
+)
 # Filters that ask only what a traced value answers: is it there, is it true, how long is it.
 _TRACEABLE: Final = frozenset({"charged", "d", "default"})
 _PURE_TESTS: Final = frozenset(
