@@ -209,7 +209,7 @@ def _check(source: _Source, files: Mapping[str, str], faults: Faults, *, render:
     check_fact_names(source.playbook, source.document, faults)
     check_segments(source.playbook, source.document, faults)
     check_strings(source.playbook, source.folder.layout, faults)
-    check_images(source.folder.layout, faults)
+    check_images(source.folder.layout, files, faults)
     check_layout_wording(source.folder.layout, faults)
     checks = [MeasureCheck(draft, source.playbook, source.programme, faults) for draft in source.drafts]
     markup_files: dict[str, MarkupFile] = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nurture.playbook import find_faults
+from nurture.playbook import find_faults, inspect
 from nurture.playbook.check.template_text import readable
 from nurture.playbook.check.wording import pressing_words
 from tests.playbook.builder import a_mail, a_playbook, a_text, changed
@@ -77,7 +77,7 @@ def test_stock_is_bound_by_send_if_and_never_stands_in_the_subject() -> None:
 
 
 def test_a_price_is_bound_by_a_coupon() -> None:
-    assert faults(with_mail(f"{COUPON}/offer", body="25 % off everything.")) == []
+    assert faults(with_mail(f"{COUPON}/offer", body="{{ offers.again_25.percent }} % off everything.")) == []
     assert len(faults(with_mail(f"{GUIDE}/guide", body="25 % off everything."))) == 2
 
 
@@ -87,6 +87,49 @@ def test_pressure_is_bound_by_nothing(locale: str, body: str) -> None:
     assert [fault.rpartition(": ")[2] for fault in found] == [
         "say what is true and useful instead; nothing can bind this"
     ] * 2
+
+
+@pytest.mark.parametrize(
+    ("locale", "presses", "plain"),
+    [
+        ("en", "Re: your coffee", "Re-use the tin: it keeps for years"),
+        ("en", " FW: Your order", "Forward this to a friend: they get one, too"),
+        ("en", "Did we do something wrong?", "Something went wrong on our side"),
+        ("en", "We miss you", "Sorry we missed you on Friday"),
+        ("en", "You left without saying goodbye", "You left the grinder in your cart"),
+        ("en", "Your cart is lonely", "Your cart is empty"),
+        ("en", "The offer is ending in 9 hours", "It goes back to the Visa ending in 9"),
+        ("zh-CN", "回复：你的咖啡", "回复这封邮件就行"),
+        ("zh-CN", "购物车想你了", "我们想你可能用得上"),
+        ("zh-CN", "是不是我们哪里做错了？", "这次是我们做错了"),
+        ("zh-CN", "你是不是忘了我们", "别忘了带上票据"),
+    ],
+)
+def test_a_fake_reply_and_guilt_press(locale: str, presses: str, plain: str) -> None:
+    assert [*pressing_words(presses, locale)]
+    assert [*pressing_words(plain, locale)] == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "typed", "message"),
+    [
+        ("en", "25% off everything. {{ deadline | date }}", "warning"),
+        (
+            "en",
+            "20 percent off everything. {{ deadline | date }}",
+            "'20 percent off', but the offer gives 25%",
+        ),
+        ("zh-CN", "打八折。{{ deadline | date }}", "'八折', but the offer gives 25%"),
+        ("zh-CN", "七五折。{{ deadline | date }}", "warning"),
+        ("en", "{{ offers.again_25.percent | discount }} off everything, 100% arabica.", ""),
+        ("zh-CN", "{{ offers.again_25.percent | discount }}，全店可用。", ""),
+    ],
+)
+def test_a_typed_percentage_is_the_offers(locale: str, typed: str, message: str) -> None:
+    found = inspect(with_mail(f"{COUPON}/offer", body=typed, locale=locale), render=bool("offers." in typed))
+    shown = [str(fault) for fault in [*found.sorted(), *found.warnings] if "offer" in fault.what]
+    assert len(shown) == (2 if message else 0)
+    assert all((message in line) and "offers.again_25.percent" in line for line in shown)
 
 
 def test_words_inside_template_code_are_read_too() -> None:

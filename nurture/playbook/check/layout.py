@@ -1,5 +1,6 @@
 """Checks of `_layout/`: the strings have the same keys in every locale and a name for each topic; images are valid."""
 
+import re
 from collections.abc import Mapping
 
 from nurture.domain.playbook import Playbook
@@ -8,9 +9,14 @@ from nurture.playbook.fault import Faults
 from nurture.playbook.folder import LAYOUT, PROGRAMME
 from nurture.rendering.images import FOLDER, read_image
 
+_SHOWN = re.compile(r"\bimage_([a-z][a-z0-9_]*)")
 
-def check_images(layout: Mapping[str, str], faults: Faults) -> None:
-    """Check that every file under `_layout/images/` is an image."""
+
+def check_images(layout: Mapping[str, str], files: Mapping[str, str], faults: Faults) -> None:
+    """Check that every file under `_layout/images/` is an image; warn of one that nothing shows."""
+    shown = {
+        name for path, text in files.items() if not path.startswith(FOLDER) for name in _SHOWN.findall(text)
+    }
     for name in sorted(layout):
         path = f"{LAYOUT}/{name}"
         if path.startswith(FOLDER):
@@ -19,6 +25,11 @@ def check_images(layout: Mapping[str, str], faults: Faults) -> None:
             except ValueError as error:
                 what, _, change = str(error).partition("; ")
                 faults.add(path, 1, what, change)
+            else:
+                stem = name.rpartition("/")[2].partition(".")[0]
+                if stem not in shown:
+                    change = f"write {{{{ links.image_{stem} }}}} in a mail, or remove the file"
+                    faults.add_warning(path, 1, "nothing shows this picture", change)
 
 
 def check_strings(playbook: Playbook, layout: Mapping[str, str], faults: Faults) -> None:

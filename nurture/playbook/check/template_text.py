@@ -62,21 +62,21 @@ def literal(source: str) -> str:
     return "".join(piece.text for piece in pieces(source) if piece.kind == "text")
 
 
-def readable(source: str) -> str:
-    """Return the text that a reader sees, with the same line numbers; `9` replaces each printed value.
+def readable(source: str, *, filled: str = "9") -> str:
+    """Return the text that a reader sees, with the same line numbers; `filled` replaces each printed value.
 
     Text in quotes inside template code is kept, because a label that is passed to a macro is printed too.
     """
-    text = "".join(map(_visible_text, pieces(source)))
+    text = "".join(_visible_text(piece, filled) for piece in pieces(source))
     return html.unescape(_TAG.sub(lambda tag: " " + "\n" * tag[0].count("\n"), text))
 
 
-def _visible_text(piece: Piece) -> str:
+def _visible_text(piece: Piece, filled: str) -> str:
     if piece.kind == "text":
         return piece.text
     if piece.kind == "comment":
         return " " + "\n" * piece.text.count("\n")
-    return _quoted(piece.text, filled="9" if piece.kind == "output" else "")
+    return _quoted(piece.text, filled=filled if piece.kind == "output" else "")
 
 
 def _quoted(code: str, *, filled: str) -> str:

@@ -72,6 +72,7 @@ def check_wording(check: MeasureCheck, markup_files: Mapping[str, MarkupFile]) -
         source = check.draft.folder.files[mail.path.rpartition("/")[2]]
         bound = _bound(check, mail, source)
         markup_file = markup_files.get(mail.path)
+        _check_percentages(check, mail, source)
         lines_above = 0
         if mail.part == "mjml":
             if markup_file is None:
@@ -98,9 +99,50 @@ def _check_front_matter(
                 _report(check.faults, mail.path, line, finding)
 
 
+_TYPED_PERCENTAGE = re.compile(
+    r"\b(\d{1,2})\s?(?:%|percent|per cent)\s(?:off|discount|less|reduction)\b"
+    r"|(?:减|省|优惠)\s?(\d{1,2})\s?%|([一二三四五六七八九]{1,2})\s?折",
+    re.IGNORECASE,
+)
+_NUMERALS = "零一二三四五六七八九"
+
+
+def _check_percentages(check: MeasureCheck, mail: MailFile, source: str) -> None:
+    """Check percentages that are typed beside a coupon: another one than the offer's is not true."""
+    offers = {let.offer for let in check.measure.let.values() if isinstance(let, LetCoupon)}
+    known = {
+        check.playbook.offers[name].percent: name for name in sorted(offers) if name in check.playbook.offers
+    }
+    if not known:
+        return
+    text = readable(source, filled=" ")
+    for typed in _TYPED_PERCENTAGE.finditer(text):
+        line = text.count("\n", 0, typed.start()) + 1
+        percent = _percent_of(typed)
+        name = known.get(percent, next(iter(known.values())))
+        change = f"print it: {{{{ offers.{name}.percent | discount }}}}"
+        if percent in known:
+            check.faults.add_warning(
+                mail.path, line, f"{typed[0]!r} is typed and may differ from the offer one day", change
+            )
+        else:
+            given = " or ".join(f"{percent}%" for percent in sorted(known))
+            check.faults.add(mail.path, line, f"{typed[0]!r}, but the offer gives {given}", change)
+
+
+def _percent_of(typed: re.Match[str]) -> int:
+    """Return what is taken off: 七五折 leaves 75 of 100."""
+    if typed[3] is None:
+        return int(typed[1] or typed[2])
+    tens, ones = _NUMERALS.index(typed[3][0]), _NUMERALS.index(typed[3][1]) if len(typed[3]) > 1 else 0
+    return 100 - 10 * tens - ones
+
+
 def check_layout_wording(layout: Mapping[str, str], faults: Faults) -> None:
     """Check the wording of layouts and strings, which have no data of a mail."""
     for name, text in layout.items():
+        if name.endswith(".b64"):
+            continue
         match = re.fullmatch(r"strings\.([A-Za-z-]+)\.yaml", name)
         lines = "\n".join(line.partition("#")[0] for line in text.split("\n")) if match else readable(text)
         for language in [match[1]] if match else _LANGUAGES:
