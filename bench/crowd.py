@@ -75,7 +75,7 @@ def live(settings: Settings, *, people: int = CAST, days: int = DAYS, tick: int 
             base_url=services.settings.public_url,
             worker="cast",
         )
-        react = Reactions(seed=7, suppression_key=services.settings.suppression_secret)
+        react = Reactions(7, services.settings.suppression_secret, services.playbooks)
         play = Simulation(services.database, delivery, clock, {"main": Outlet()}, tick=tick, react=react)
         play.play(generate_inputs(people, start=start, days=days, seed=7), end)
     finally:

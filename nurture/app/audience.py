@@ -74,6 +74,12 @@ def count(services: Services, expression: str) -> dict[str, Any]:
     return {"audience": expression, "yes": yes, "unknown": unknown, "people": people}
 
 
+def count_living(connection: sa.Connection, matches: sa.ColumnElement[bool] | None = None) -> int:
+    """Return how many living contacts there are, or how many of them match."""
+    where = living_contacts() if matches is None else sa.and_(living_contacts(), matches)
+    return connection.scalar(sa.select(sa.func.count()).select_from(t.contacts).where(where)) or 0
+
+
 def sample(services: Services, expression: str, *, limit: int) -> list[dict[str, Any]]:
     """Return the first `limit` contacts of the audience, by id. Raises ConditionError."""
     with services.database.read() as connection:

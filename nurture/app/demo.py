@@ -73,7 +73,7 @@ def play(options: DemoOptions, *, progress: Progress | None = None) -> tuple[Ser
         base_url=settings.public_url,
         worker="demo",
     )
-    react = Reactions(seed=options.seed, suppression_key=settings.suppression_secret)
+    react = Reactions(options.seed, settings.suppression_secret, services.playbooks)
     stage = Simulation(services.database, delivery, clock, lanes, react=react)
     inputs = generate_inputs(options.people, start=start, days=options.days, seed=options.seed)
     counts = stage.play(inputs, end, progress=Tick.reporter(stage, end, progress))

@@ -91,7 +91,8 @@ def _make(row: sa.Row[Any], context: Mapping[str, Any] | None, loaded: LoadedPla
         return _SentMail("none", _why_without_values(row))
     kept = read_kept_bytes(context)
     try:
-        data = kept if kept is not None else render(loaded.templates, cast("MailContext", context))
+        # A simulation keeps no bytes of most mails.
+        data = kept or render(loaded.templates, cast("MailContext", context))
     except TemplateFault as fault:
         return _SentMail("none", f"the mail cannot be made again: {fault}")
     mail = message_from_bytes(data, policy=policy.default)

@@ -78,9 +78,16 @@ def _map_row(measure: Measure, columns: list[StageColumn]) -> MapRow:
     return MapRow(name, min(places, default=-1), max(places, default=-1), measure.purpose)
 
 
-def draw_measure_journey(measure: Measure, people: Mapping[str, int] | None = None) -> Picture:
-    """Return the journey of a measure. people: step id -> how many stand there now."""
-    words = {**_WORDS, "title": f"The journey of {measure.path}", "description": measure.goal}
+def draw_measure_journey(
+    measure: Measure, people: Mapping[str, int] | None = None, words: Mapping[str, str] | None = None
+) -> Picture:
+    """Return the journey of a measure.
+
+    people: step id -> number of people, "" for the start, `ID/case 1` and `ID/else` for the cases of a branch.
+    words: in place of the English ones.
+    """
+    own = words or {}
+    words = {**_WORDS, "title": f"The journey of {measure.path}", "description": measure.goal, **own}
     rows = list(journey_rows(measure, people or {}))
     return draw_journey(rows, words, id_=measure.path.replace("/", "-"))
 
@@ -89,7 +96,7 @@ def journey_rows(measure: Measure, people: Mapping[str, int]) -> Iterator[Journe
     """Yield what starts the measure, its steps with those of branches set in, and what ends it."""
     _, wakes = describe_trigger(measure)
     audience = "" if measure.audience.text == "True" else f"for {measure.audience.text}"
-    yield JourneyRow("trigger", wakes.removeprefix("wakes "), audience)
+    yield JourneyRow("trigger", wakes.removeprefix("wakes "), audience, people=people.get(""))
     if measure.holdout:
         yield JourneyRow("case", f"{measure.holdout / 100:g} % get no mail, to compare")
     yield from _steps(measure, 0, len(measure.steps), 0, people)
@@ -117,8 +124,9 @@ def _steps(
         note = "; ".join(note for note in notes if note)
         yield JourneyRow(kind, title, note, level, people.get(step.id))
         place += 1
-        for case in step.cases if isinstance(step, Branch) else ():
-            yield JourneyRow("case", "else" if case.when is None else case.when.text, level=level + 1)
+        for number, case in enumerate(step.cases if isinstance(step, Branch) else (), start=1):
+            name, text = ("else", "else") if case.when is None else (f"case {number}", case.when.text)
+            yield JourneyRow("case", text, level=level + 1, people=people.get(f"{step.id}/{name}"))
             yield from _steps(measure, place, place + case.length, level + 2, people)
             place += case.length
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nurture.app.installation import programme_folder, shipped_programme
+from nurture.app.playbook_changes import added_row, describe_changes, describe_publication
 from nurture.app.services import Services
 from nurture.domain.errors import InputError, NotFoundError
 from nurture.domain.instant import to_iso
@@ -17,9 +18,8 @@ from nurture.measurement.verdict_times import HALF, Known, VerdictTime, verdict_
 from nurture.playbook import Fault, build, find_faults, inspect, load_files, rebuild
 from nurture.playbook import publish as store_publication
 from nurture.playbook import rollback as go_back
-from nurture.playbook.diff import Difference, compare, with_people
+from nurture.playbook.diff import compare
 from nurture.playbook.queries import before as find_previous
-from nurture.playbook.queries import in_flight
 from nurture.playbook.schema.export import json_schemas
 from nurture.playbook.upgrade import upgrade as rewrite
 from nurture.reports.triggers import describe_trigger
@@ -160,25 +160,8 @@ def schema() -> dict[str, Any]:
 
 def diff(old: Path, new: Path) -> list[dict[str, Any]]:
     """Return what differs between two programmes, one row per measure or part of playbook.yaml."""
-    return _rows(compare(build(load_files(old)), build(load_files(new))))
-
-
-def _rows(difference: Difference) -> list[dict[str, Any]]:
-    rows = [
-        {
-            "measure": change.measure,
-            "change": f"{change.kind}: {', '.join(change.details)}" if change.details else change.kind,
-            "in_flight": change.people,
-            "effects": [f"{step.people} at {step.step}: {step.effect}" for step in change.in_flight],
-        }
-        for change in difference.changes
-    ]
-    parts = [(name, "rules") for name in difference.programme] + [
-        (name, "words") for name in difference.words
-    ]
-    return rows + [
-        {"measure": name, "change": change, "in_flight": 0, "effects": []} for name, change in parts
-    ]
+    before, after = build(load_files(old)), build(load_files(new))
+    return describe_changes(compare(before, after), before, after)
 
 
 def changes(services: Services, folder: Path) -> list[dict[str, Any]]:
@@ -186,10 +169,9 @@ def changes(services: Services, folder: Path) -> list[dict[str, Any]]:
     new = build(load_files(folder))
     with services.database.read() as connection:
         if services.playbooks.active_id(connection) is None:
-            names = sorted(new.playbook.measures)
-            return [{"measure": path, "change": "added", "in_flight": 0, "effects": []} for path in names]
+            return [added_row(path) for path in sorted(new.playbook.measures)]
         old = services.playbooks.active(connection)
-        return _rows(with_people(compare(old, new), old, new, in_flight(connection)))
+        return describe_publication(services, connection, old, new)
 
 
 def publish(
@@ -217,7 +199,7 @@ def rollback_target(services: Services) -> dict[str, Any]:
         if active is None or previous is None:
             raise NotFoundError("there was no playbook before this one; publish the one you want")
         old, new = services.playbooks.active(connection), services.playbooks.of(connection, previous.id)
-        changes_back = _rows(with_people(compare(old, new), old, new, in_flight(connection)))
+        changes_back = describe_publication(services, connection, old, new)
     return {
         "playbook": previous.id,
         "name": previous.name,

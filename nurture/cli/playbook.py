@@ -1,6 +1,7 @@
 """`nurture playbook`: check, compare and publish the programme."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -62,6 +63,8 @@ def check(
             output.print_text("weeks follow from the rate of entries: name one with --entries-per-week N")
 
 
+#: Measures that a change names; of more the number.
+_CONCERNS_MAX = 6
 _TIMES = ["measure", "expect", "held back", "without it", "people", "a week", "weeks", "weeks at 50 %"]
 
 
@@ -156,8 +159,7 @@ def diff(
     """
     from nurture.app import playbooks
 
-    rows = playbooks.diff(old, new)
-    output.print_rows(rows, ["measure", "change"], as_json=as_json, empty="no differences")
+    _print_changes(playbooks.diff(old, new), as_json=as_json)
 
 
 @app.command()
@@ -259,9 +261,35 @@ def publish(
     output.print_result(done, as_json=as_json, title="published")
 
 
-def _print_changes(rows: list[dict[str, object]], *, as_json: bool) -> None:
-    columns = ["measure", "change", "in_flight", "effects"]
-    output.print_rows(rows, columns, as_json=as_json, title="changes", empty="no differences")
+def _print_changes(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Print each difference with what it was and what it becomes, and with the people whom it concerns."""
+    if as_json:
+        output.print_json(rows)
+        return
+    if not rows:
+        output.print_text("no differences")
+    for row in rows:
+        output.print_text(f"{row['measure']}: {row['change']}")
+        for line in _change_lines(row):
+            output.print_text(f"    {line}")
+
+
+def _change_lines(row: dict[str, Any]) -> Iterator[str]:
+    for value in row["values"]:
+        yield f"{value['where']}: {value['before'] or '(not there)'} -> {value['after'] or '(gone)'}"
+    for words in row["words"]:
+        yield f"{words['file']}:"
+        yield from (f"    {line}" for line in words["lines"])
+    if row["concerns"]:
+        shown = ", ".join(row["concerns"][:_CONCERNS_MAX])
+        rest = len(row["concerns"]) - _CONCERNS_MAX
+        yield f"concerns {shown}" + (f" and {rest} more" if rest > 0 else "")
+    if "audience" in row:
+        before, after = ("not known" if count is None else f"{count:,}" for count in row["audience"])
+        yield f"people in the audience: {before} -> {after}"
+    yield from row["effects"]
+    if row.get("weeks") is not None:
+        yield f"a verdict takes about {row['weeks']:,.0f} weeks"
 
 
 @app.command()

@@ -5,10 +5,12 @@ are passed in. Every function takes an `id` that differs for each picture of a p
 out of the picture; the table has every value.
 """
 
+from nurture.pictures.areas import AreaRow, draw_areas
 from nurture.pictures.calendar import DayRow, draw_calendar
-from nurture.pictures.cohorts import CohortRow, FunnelRow, draw_funnel, draw_triangle
+from nurture.pictures.cohorts import CohortRow, FunnelRow, draw_bars, draw_funnel, draw_triangle
 from nurture.pictures.flow import FlowRow, draw_flow
 from nurture.pictures.journey import JourneyRow, draw_journey
+from nurture.pictures.ladder import CalibrationRow, OfferRow, draw_calibration, draw_ladder
 from nurture.pictures.lines import (
     IntervalRow,
     PointRow,
@@ -23,6 +25,8 @@ from nurture.pictures.picture import Picture, Table, page_part, standalone
 from nurture.pictures.programme_map import MapRow, StageColumn, draw_map
 
 __all__ = [
+    "AreaRow",
+    "CalibrationRow",
     "CohortRow",
     "DayRow",
     "FlowRow",
@@ -30,16 +34,21 @@ __all__ = [
     "IntervalRow",
     "JourneyRow",
     "MapRow",
+    "OfferRow",
     "Picture",
     "PointRow",
     "SpanRow",
     "StageColumn",
     "Table",
+    "draw_areas",
+    "draw_bars",
     "draw_calendar",
+    "draw_calibration",
     "draw_flow",
     "draw_funnel",
     "draw_interval",
     "draw_journey",
+    "draw_ladder",
     "draw_lift",
     "draw_map",
     "draw_series",

@@ -55,6 +55,28 @@ def draw_funnel(rows: Sequence[FunnelRow], words: Words, *, id_: str) -> Picture
     return make_picture(draw, id_=id_, words=words, columns=("step", "people", "share"), rows=cells)
 
 
+def draw_bars(rows: Sequence[FunnelRow], words: Words, *, id_: str) -> Picture:
+    """Draw a bar for each row, with its number. words: title, label, count."""
+    shown = rows[:_ROWS_MAX]
+    counts = [max(0.0, number_or_none(row.count) or 0.0) for row in rows]
+    top = max(counts, default=0.0) or 1.0
+
+    def draw(width: float) -> Canvas:
+        head = width * 0.32
+        canvas = Canvas(width, 8 + 24.0 * max(1, len(shown)))
+        room = width - head - 64
+        for number, row in enumerate(shown):
+            y = 8 + number * 24.0
+            size = room * counts[number] / top
+            canvas.text(head - 8, y + 13, row.label, anchor="end", most=head - 12)
+            canvas.rect(head, y + 2, max(size, 1), 15, "a", round_=2)
+            canvas.text(head + size + 6, y + 14, show_number(number_or_none(row.count)), size=SMALL, most=54)
+        return canvas
+
+    cells = [[row.label, show_number(number_or_none(row.count))] for row in rows]
+    return make_picture(draw, id_=id_, words=words, columns=("label", "count"), rows=cells)
+
+
 def _share(after: float, before: float) -> float | None:
     return after / before if before else None
 

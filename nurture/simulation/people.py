@@ -131,10 +131,15 @@ def product(rng: random.Random) -> dict[str, Any]:
     }
 
 
-def generate_inputs(people: int, *, start: Instant, days: int, seed: int) -> Iterator[Input]:
-    """Yield the inputs of `people` persons and of the shop over `days` days, ascending by instant."""
+def generate_inputs(
+    people: int, *, start: Instant, days: int, seed: int, has_things: bool = True
+) -> Iterator[Input]:
+    """Yield the inputs of `people` persons and of the shop over `days` days, ascending by instant.
+
+    has_things: False leaves the events about products and articles to the caller.
+    """
     end = start + days * DAY
-    inputs = [*shop_events(start, days, seed)]
+    inputs = [*shop_events(start, days, seed)] if has_things else []
     for number in range(people):
         inputs.extend(make_person(number, start=start, end=end, seed=seed).inputs)
     inputs.sort(key=lambda item: (item.at, item.event.message_id if item.event else ""))

@@ -164,7 +164,7 @@ class Voyage:
             base_url=settings.public_url,
             worker="worker 0",
         )
-        self._react = Reactions(seed=self.seed, suppression_key=settings.suppression_secret)
+        self._react = Reactions(self.seed, settings.suppression_secret, self.services.playbooks)
 
     def run(self) -> None:
         """Run all days with faults, then two days without, so that all work finishes."""

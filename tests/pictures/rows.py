@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from hypothesis import strategies as st
 
 from nurture.pictures import (
+    AreaRow,
+    CalibrationRow,
     CohortRow,
     DayRow,
     FlowRow,
@@ -13,15 +15,20 @@ from nurture.pictures import (
     IntervalRow,
     JourneyRow,
     MapRow,
+    OfferRow,
     Picture,
     PointRow,
     SpanRow,
     StageColumn,
+    draw_areas,
+    draw_bars,
     draw_calendar,
+    draw_calibration,
     draw_flow,
     draw_funnel,
     draw_interval,
     draw_journey,
+    draw_ladder,
     draw_lift,
     draw_map,
     draw_series,
@@ -103,6 +110,32 @@ GOLDEN: dict[str, Callable[[], Picture]] = {
         WORDS,
         id_="j",
     ),
+    "areas": lambda: draw_areas(
+        [AreaRow(f"{day} Nov", (40.0 + day, 3.0 * day, day**1.5, None)) for day in range(1, 29)],
+        ["aware", "subscribe", "excite", "promote"],
+        WORDS,
+        id_="a",
+    ),
+    "bars": lambda: draw_bars(
+        [FunnelRow("no mail", 120), FunnelRow("1 mail", 410), FunnelRow("12 or more", 3)], WORDS, id_="r"
+    ),
+    "ladder": lambda: draw_ladder(
+        [
+            OfferRow("no offer", 0.8, -0.4, 2.0, "EUR 0"),
+            OfferRow("10 %", 2.9, 1.1, 4.7, "EUR 1.20 a buyer", is_best=True),
+            OfferRow("25 %", 3.3, 1.4, 5.2, "EUR 3.10 a buyer"),
+        ],
+        {**WORDS, "best": "cheapest of the good"},
+        id_="o",
+    ),
+    "calibration": lambda: draw_calibration(
+        [
+            CalibrationRow(share, share * 0.9 + 0.01, share * 0.8, share + 0.05, 200)
+            for share in (0.02, 0.05, 0.11, 0.2, 0.34)
+        ],
+        {**WORDS, "predicted": "predicted", "observed": "what came"},
+        id_="k",
+    ),
     "map": lambda: draw_map(
         [
             MapRow("confirm", 0, 2),
@@ -157,7 +190,10 @@ ANY_PICTURE: st.SearchStrategy[Picture] = st.one_of(
     ),
     st.builds(draw_calendar, _DAY_ROWS, _WORDS, id_=_NAMES, year=st.just(2026), month=st.integers(1, 3)),
     st.builds(draw_triangle, _COHORTS, _WORDS, id_=_NAMES),
-    st.builds(draw_funnel, st.lists(st.builds(FunnelRow, _NAMES, _NUMBERS), max_size=40), _WORDS, id_=_NAMES),
+    *(
+        st.builds(draw, st.lists(st.builds(FunnelRow, _NAMES, _NUMBERS), max_size=40), _WORDS, id_=_NAMES)
+        for draw in (draw_funnel, draw_bars)
+    ),
     st.builds(
         draw_flow, st.lists(st.builds(FlowRow, _NAMES, _NAMES, _NUMBERS), max_size=30), _WORDS, id_=_NAMES
     ),
@@ -171,4 +207,27 @@ ANY_PICTURE: st.SearchStrategy[Picture] = st.one_of(
         id_=_NAMES,
     ),
     st.builds(draw_map, _MAP_ROWS, _STAGES, _WORDS, id_=_NAMES),
+    st.builds(
+        draw_areas,
+        st.lists(st.builds(AreaRow, _NAMES, st.lists(_NUMBERS, max_size=12).map(tuple)), max_size=30),
+        st.lists(_NAMES, max_size=12),
+        _WORDS,
+        id_=_NAMES,
+    ),
+    st.builds(
+        draw_ladder,
+        st.lists(
+            st.builds(OfferRow, _NAMES, _NUMBERS, _NUMBERS, _NUMBERS, _NAMES, st.booleans()), max_size=30
+        ),
+        _WORDS,
+        id_=_NAMES,
+    ),
+    st.builds(
+        draw_calibration,
+        st.lists(
+            st.builds(CalibrationRow, _NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS, st.integers(0, 9)), max_size=50
+        ),
+        _WORDS,
+        id_=_NAMES,
+    ),
 )

@@ -10,7 +10,7 @@ from tests.scenarios.world import SECRET, World
 
 def test_each_mail_is_reacted_to_once(sqlite_database: Database) -> None:
     world = World(sqlite_database)
-    react = Reactions(seed=1, suppression_key=SECRET.encode())
+    react = Reactions(1, SECRET.encode(), world.services.playbooks)
     met: list[Input] = []
     for number in range(40):
         world.tell(f"p{number}@example.com", "Topic Requested", topic="news")
@@ -23,7 +23,7 @@ def test_each_mail_is_reacted_to_once(sqlite_database: Database) -> None:
 
 
 def test_a_look_reads_the_end_of_the_attempts(sqlite_database: Database) -> None:
-    react = Reactions(seed=1, suppression_key=SECRET.encode())
+    react = Reactions(1, SECRET.encode(), World(sqlite_database).services.playbooks)
     plans = plans_of(sqlite_database, lambda: react(sqlite_database, 0))
     assert any(plan.startswith("SEARCH attempts USING INTEGER PRIMARY KEY") for plan in plans)
     assert not [plan for plan in plans if plan.startswith("SCAN")]

@@ -99,7 +99,7 @@ class Life:
                 react = None
                 if self.seed is not None:
                     key = world.services.settings.suppression_secret
-                    react = Reactions(seed=self.seed, suppression_key=key)
+                    react = Reactions(self.seed, key, world.services.playbooks)
                 inputs = sorted(self.inputs(world), key=lambda one: one.at)
                 lanes = world.stage.lanes
                 played = stage(database, delivery, world.clock, lanes, tick=tick, react=react)

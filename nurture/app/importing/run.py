@@ -172,9 +172,15 @@ def _read_all(
             result.rejected_file = rejects.close()
 
 
-def read_events(path: Path, playbook: Playbook, *, this_year: int) -> Iterator[NewEvent]:
-    """Yield the events of a file, for a simulation. Raises InputError for a record that cannot be read."""
-    opened = open_file(path, ImportOptions(historic=True), playbook, now=LATEST, this_year=this_year)
+def read_events(
+    path: Path, playbook: Playbook, *, this_year: int, of_objects: bool = False
+) -> Iterator[NewEvent]:
+    """Yield the events of a file, for a simulation. Raises InputError for a record that cannot be read.
+
+    of_objects: they are about things and no person; those without a time have LATEST as theirs.
+    """
+    options = ImportOptions(kind="objects") if of_objects else ImportOptions(historic=True)
+    opened = open_file(path, options, playbook, now=LATEST, this_year=this_year)
     for row in opened.rows():
         if row.rejection is not None:
             message = why(opened.table, row.records[0], str(row.rejection))
