@@ -186,7 +186,8 @@ def here() -> Context:
     with _lock:
         made = _made.get(os.getpid())
         if made is None:
-            made = _made[os.getpid()] = make_context(open_existing())
+            # A worker replaces its processes now and then, also while a newer release has migrated the database.
+            made = _made[os.getpid()] = make_context(open_existing(or_newer=True))
         return made
 
 

@@ -21,6 +21,7 @@ import nurture
 from nurture.app.sender_checks import check_sender_hourly
 from nurture.app.services import Services
 from nurture.app.watch import watch
+from nurture.domain.health.shared_settings import SHARED
 from nurture.domain.health.signs import BEAT_EVERY, ProcessSign
 from nurture.domain.instant import SECOND
 from nurture.health import queries
@@ -28,6 +29,7 @@ from nurture.health.check_lanes import check_lanes
 from nurture.health.lane_log import LaneLog
 from nurture.runtime.log import get_logger
 from nurture.runtime.settings import Settings
+from nurture.runtime.settings_fingerprints import compute_fingerprints
 
 from .application import app, configure
 
@@ -58,7 +60,14 @@ class Heartbeat:
         self._lane_log = lane_log
         self._ended = Event()
         self._sign = ProcessSign(
-            kind, socket.gethostname(), os.getpid(), nurture.__version__, started_at=0, beat_at=0, doing=doing
+            kind,
+            socket.gethostname(),
+            os.getpid(),
+            nurture.__version__,
+            started_at=0,
+            beat_at=0,
+            doing=doing,
+            settings=compute_fingerprints(services.settings, SHARED),
         )
         self._threads = [Thread(target=self._run, args=(self.beat, BEAT_EVERY / SECOND), name="heartbeat")]
         if self._lanes:

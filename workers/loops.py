@@ -25,7 +25,7 @@ from nurture.delivery.deliver import deliver, recover_by_journal
 from nurture.delivery.deliver import recover as take_back
 from nurture.domain.counts import Counts
 from nurture.domain.errors import InputError
-from nurture.domain.pace.work_classes import URGENT, is_turn_of_bulk_alarms
+from nurture.domain.pace.work_classes import SERVICE, URGENT, is_turn_of_bulk_alarms
 from nurture.feedback.clicks import judge_clicks
 from nurture.journey.accounts import hand_out_shared_events
 from nurture.journey.drain import adopt, drain, drain_shards, ring
@@ -132,22 +132,29 @@ def apply_urgent(context: Context) -> Counts:
 
 
 def send_urgent(context: Context) -> Counts:
-    """Deliver transactional mail that is due, on connections kept for it, beside what else this process sends."""
+    """Deliver transactional and service mail that is due, on connections kept for it, beside other mail of the process.
+
+    Transactional mail until none is due or a second has passed, then one claim of service mail: a service mail to many
+    people so delays no receipt by more than one claim.
+    """
     total = Counts()
     for name, transport in context.urgent.transports.items():
-        if _has_urgent_mail(context, name):
-            recover_now_and_then(context)
-            total.add(_send_urgent(context, name, transport))
+        for mail_class, seconds in ((URGENT, URGENT_SECONDS), (SERVICE, 0.0)):
+            if _has_mail_of(context, name, mail_class):
+                recover_now_and_then(context)
+                total.add(_send_class(context, name, transport, mail_class, seconds=seconds))
     return total
 
 
-def _has_urgent_mail(context: Context, lane: str) -> bool:
+def _has_mail_of(context: Context, lane: str, mail_class: int) -> bool:
     services = context.services
     with services.database.look() as connection:
-        return has_due(connection, lane, now=services.clock.now(), only=URGENT)
+        return has_due(connection, lane, now=services.clock.now(), only=mail_class)
 
 
-def _send_urgent(context: Context, lane: str, transport: Transport) -> Counts:
+def _send_class(
+    context: Context, lane: str, transport: Transport, mail_class: int, *, seconds: float
+) -> Counts:
     return _repeat(
         context,
         DELIVER,
@@ -157,9 +164,9 @@ def _send_urgent(context: Context, lane: str, transport: Transport) -> Counts:
             lane=lane,
             transport=transport,
             limit=URGENT_MAILS,
-            only=URGENT,
+            only=mail_class,
         ),
-        seconds=URGENT_SECONDS,
+        seconds=seconds,
         is_urgent=True,
     )
 

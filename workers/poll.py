@@ -46,7 +46,7 @@ def look_at_mail(context: Context) -> None:
 
 
 def look_at_urgent(context: Context) -> None:
-    """While a loop runs in this process: apply live events and deliver transactional mail, without waiting for it."""
+    """While a loop runs in this process: apply live events and deliver transactional and service mail beside it."""
     if context.activity.running:
         loops.apply_urgent(context)
         loops.send_urgent(context)

@@ -49,16 +49,18 @@ def open_existing(
     clock: Clock | None = None,
     serves: bool = False,
     pool_size: int = 5,
+    or_newer: bool = False,
 ) -> Services:
     """Open an existing installation.
 
-    serves: this process serves HTTP, which needs more settings. Raises SettingsError when the database does not
-    exist, has another version or another suppression key, or cannot be reached.
+    serves: this process serves HTTP, which needs more settings. or_newer: see `migrations.require_current`.
+    Raises SettingsError when the database does not exist, has another version or another suppression key, or cannot
+    be reached.
     """
     settings = settings or load_settings()
     database = open_database(settings.database_url, pool_size=1)
     try:
-        migrations.require_current(database)
+        migrations.require_current(database, or_newer=or_newer)
         settings = complete(settings, serves=serves, **read_access_state(database))
         database.run(lambda c: require_suppression_key(c, settings.suppression_fingerprint))
     except DBAPIError as error:

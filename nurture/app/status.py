@@ -8,7 +8,7 @@ from nurture.app.services import Services
 from nurture.app.watch import read_signs
 from nurture.domain.guard.input import RESTORED_SWITCH
 from nurture.domain.health.findings import Finding
-from nurture.domain.health.judge import is_failing, is_growing, judge
+from nurture.domain.health.judge import breaks_off, is_failing, is_growing, judge
 from nurture.domain.health.rates import WINDOW, count_mails
 from nurture.domain.health.signs import LaneSign, ProcessSign, RateSign, Signs
 from nurture.domain.instant import HOUR, SECOND, Instant, to_iso
@@ -94,7 +94,7 @@ def _lane_state(lane: LaneSign, signs: Signs) -> str:
     paused = {pause.name for pause in signs.pauses}
     if paused & {"all", RESTORED_SWITCH, lane.name}:
         return "paused"
-    if is_failing(lane):
+    if is_failing(lane) or breaks_off(lane, signs.now):
         return "failing"
     if lane.name + MARKETING_SWITCH in paused:
         return "marketing paused"

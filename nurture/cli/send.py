@@ -1,5 +1,6 @@
 """`nurture send`: send a measure to one person, to a list or to an audience."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -139,16 +140,24 @@ def _plan(services: "Services", order: "SendOrder", *, is_large: bool, forecast:
     planned["second_operator"] = is_large
     if forecast:
         wanted = forecasts.ForecastOptions(at=order.at, rate=order.rate, options=order.options)
-        progress = _tell_progress if planned["people"] > _PROGRESS_EACH else None
+        progress = _make_progress() if planned["people"] > _PROGRESS_EACH else None
         planned["forecast"] = forecasts.forecast(
             services, order.measure, order.recipients, wanted, progress=progress
         )
     return planned
 
 
-def _tell_progress(done: int) -> None:
-    if done % _PROGRESS_EACH == 0:
-        output.print_notice(f"forecast: {done} people looked at")
+def _make_progress() -> Callable[[int], None]:
+    """Return a function that prints a notice each time that so many more people were looked at."""
+    due = _PROGRESS_EACH
+
+    def tell(done: int) -> None:
+        nonlocal due
+        if done >= due:
+            output.print_notice(f"forecast: {done} people looked at")
+            due = done - done % _PROGRESS_EACH + _PROGRESS_EACH
+
+    return tell
 
 
 def _ask(order: "SendOrder", planned: dict[str, Any], *, yes: bool) -> None:

@@ -158,6 +158,10 @@ class Database:
             finally:
                 connection.close()
 
+    def reopen(self) -> "Database":
+        """Return the same database with connections of its own, for a forked process; it notifies nobody."""
+        return open_database(self.writer.url.render_as_string(hide_password=False), pool_size=1)
+
     def close(self) -> None:
         """Close all connections."""
         self.writer.dispose()

@@ -1284,6 +1284,8 @@ processes = sa.Table(
     # When it last reached the broker, and the error since then; "": none.
     sa.Column("broker_at", Instant),
     sa.Column("broker_error", sa.Text, nullable=False, server_default=""),
+    # JSON: setting -> fingerprint, of the settings that all processes must have in common.
+    sa.Column("settings", sa.Text, nullable=False, server_default="{}"),
 )
 
 #: The last success and the last failure of each lane's server, as all processes saw them; by the database's time.

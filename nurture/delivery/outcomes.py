@@ -28,7 +28,10 @@ from nurture.delivery.types import (
 from nurture.domain.backoff import compute_next_try
 from nurture.domain.counts import Counts
 from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.measure import MARKETING_SWITCH
 from nurture.domain.pace.domain_rests import Heard, domain_of, find_who_rests
+from nurture.domain.pace.lane_doubts import DoubtSign, judge_doubts
+from nurture.health import queries as health
 from nurture.ledger.queries import lock_waiting_contacts, run_row
 from nurture.runtime.clock import Clock
 from nurture.transports.types import Outcome, OutgoingMail
@@ -106,6 +109,7 @@ def write_outcomes(
     if waiting:
         wake_contacts(connection, waiting, at=now)
     outcomes = [result.outcome for result in results]
+    pause_doubtful_lane(connection, delivery.clock, lane, outcomes, earlier)
     is_lane, domains = find_who_rests(
         Heard(
             domain_of(result.ready.address),
@@ -219,6 +223,41 @@ def pause_or_rest_lane(
         lanes.rest_lane(connection, lane, until=now + SLOW_REST)
     elif len(unreached) == len(outcomes) > 0:
         lanes.rest_lane(connection, lane, until=now + UNREACHED_REST)
+
+
+def pause_doubtful_lane(
+    connection: sa.Connection,
+    clock: Clock,
+    lane: str,
+    outcomes: Sequence[Outcome],
+    earlier: Mapping[tuple[int, str], int],
+) -> None:
+    """Let a lane rest, then pause its marketing mail, while its server leaves every mail in doubt.
+
+    earlier: as in `row_for_outcome`.
+    """
+    doubtful = [outcome for outcome in outcomes if outcome.outcome == "in_doubt"]
+    if not doubtful:
+        return
+    signs = [
+        DoubtSign(
+            outcome.outcome == "in_doubt",
+            outcome.outcome == "retry" and (outcome.retry_after == 0 or outcome.stage in _UNREACHED),
+            not earlier.get((outcome.message_id, "in_doubt")),
+        )
+        for outcome in outcomes
+    ]
+    stage, failing_since = health.load_failure(connection, lane)
+    judged = judge_doubts(signs, stage=stage, failing_since=failing_since, now=clock.lease_now(connection))
+    if judged == "go on":
+        return
+    now = clock.now()
+    lanes.rest_lane(connection, lane, until=now + UNREACHED_REST)
+    if judged == "pause":
+        words = doubtful[0].reply or "no reply"
+        reason = f"every mail ends in doubt, because the server does not answer its final dot: {words}"
+        name = lane + MARKETING_SWITCH
+        record.set_switch(connection, name, paused=True, reason=reason, actor="deliver", now=now)
 
 
 def attempt_row(outcome: Outcome, *, at: Instant, worker: str, address: str = "") -> Row:

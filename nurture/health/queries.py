@@ -1,5 +1,6 @@
 """Statements about the rows that processes and lanes write about themselves. Instants are the database's time."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -32,11 +33,13 @@ _UNREACHED = ("connect", "greeted")
 def save_process(connection: sa.Connection, sign: ProcessSign) -> None:
     """Insert or update the row of one process."""
     row = {name: getattr(sign, name) for name in _PROCESS}
+    row["settings"] = json.dumps(dict(sign.settings), sort_keys=True)
     bulk.insert(connection, processes, [row], conflict=("host", "pid"), update=_PROCESS[2:])
 
 
 _PROCESS = (
     "host", "pid", "kind", "version", "started_at", "beat_at", "doing", "broker_at", "broker_error",
+    "settings",
 )  # fmt: skip
 
 
@@ -77,6 +80,13 @@ def save_failure(connection: sa.Connection, lane: str, *, at: Instant, stage: st
     new = {"failure_at": at, "stage": stage, "words": words}
     since = sa.func.coalesce(lane_states.c.failing_since, at)
     _save_lane(connection, {"lane": lane, "failing_since": at} | new, {"failing_since": since} | new)
+
+
+def load_failure(connection: sa.Connection, lane: str) -> tuple[str, Instant | None]:
+    """Return the stage of a lane's newest failure, and since when no mail was accepted; None when one was."""
+    states = sa.select(lane_states.c.stage, lane_states.c.failing_since)
+    row = connection.execute(states.where(lane_states.c.lane == lane)).first()
+    return (row.stage, row.failing_since) if row is not None else ("", None)
 
 
 def _save_lane(connection: sa.Connection, row: Row, update: dict[str, Any]) -> None:

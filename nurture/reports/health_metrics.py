@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily
 
-from nurture.domain.health.judge import is_failing, judge
+from nurture.domain.health.judge import breaks_off, is_failing, judge
 from nurture.domain.health.signs import KINDS, RateSign, Signs
 from nurture.domain.instant import SECOND
 
@@ -48,7 +48,10 @@ def _lane_gauges(signs: Signs) -> Iterator[GaugeMetricFamily]:
         "nurture_lane_up",
         "0 when the lane's server is away or refuses us.",
         ["lane"],
-        [((lane.name,), float(not is_failing(lane))) for lane in signs.lanes],
+        [
+            ((lane.name,), float(not (is_failing(lane) or breaks_off(lane, signs.now))))
+            for lane in signs.lanes
+        ],
     )
     successes = [
         ((lane.name,), (signs.now - lane.success_at) / SECOND)

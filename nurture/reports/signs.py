@@ -3,6 +3,7 @@
 `load_signs` is the only place that asks for them; `domain.health.judge` says what they mean.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,7 +75,8 @@ def load_signs(
 def load_processes(connection: sa.Connection) -> list[ProcessSign]:
     """Return what each process last wrote about itself, by kind and place."""
     statement = sa.select(t.processes).order_by(t.processes.c.kind, t.processes.c.host, t.processes.c.pid)
-    return [ProcessSign(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001 - its public name
+    rows = connection.execute(statement).mappings()
+    return [ProcessSign(**{**row, "settings": json.loads(row["settings"])}) for row in rows]
 
 
 def load_lane_rates(connection: sa.Connection, *, since: Instant, lane: str | None = None) -> list[RateSign]:

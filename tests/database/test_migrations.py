@@ -121,3 +121,15 @@ def test_runs_that_can_still_send_get_the_entity_that_their_key_or_their_event_n
     assert key("any/a", "message-7", appointment_id="a1") == "a1"
     assert key("any/a", "message-7") == ""
     assert key("any/b", "c1") == "c1"
+
+
+def test_an_older_version_says_that_it_is_too_old_and_only_its_workers_go_on(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9000'"))
+    with pytest.raises(SettingsError, match=r"at revision 9000 of a newer version.* start the newer version"):
+        migrations.require_current(database)
+    migrations.require_current(database, or_newer=True)
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(SettingsError, match="run `nurture migrate`"):
+        migrations.require_current(database, or_newer=True)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from nurture.app.services import Services
 from nurture.app.status import describe
 from nurture.app.watch import watch
 from nurture.database.engine import Database
@@ -206,6 +208,37 @@ def test_a_heartbeat_writes_its_row_and_deletes_it_when_it_ends(
     with sqlite_database.read() as connection:
         assert connection.execute(sa.select(processes)).all() == []
     assert [finding["part"] for finding in describe(services)["findings"]] == ["up"]
+
+
+def test_two_hosts_with_different_settings_are_seen_in_the_rows_of_their_processes(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    clock = ManualClock(NOW)
+
+    def beat(kind: str, **given: str) -> Services:
+        settings = settings_of(tmp_path, "sqlite:///unused.db", **given)
+        services = bare(sqlite_database, settings, clock=clock)
+        heartbeat = Heartbeat(services, kind=kind, doing="")
+        # The tests have one process; its row is written under the name of each host.
+        heartbeat._sign = replace(heartbeat._sign, host=given.get("base_url", kind))
+        heartbeat.beat()
+        return services
+
+    mails = {"mail_url": "smtp://ann:pass-of-ann@relay.example:587"}
+    beat("up", base_url="https://one.example", **mails)
+    services = beat("worker", base_url="https://one.example.", secret_key="b" * 40, **mails)
+    findings = {finding["about"]: finding["words"] for finding in describe(services)["findings"]}
+    assert findings.keys() == {"SECRET_KEY", "BASE_URL"}
+    assert "up https://one.example:" in findings["BASE_URL"]
+    with sqlite_database.read() as connection:
+        stored = "".join(connection.scalars(sa.select(processes.c.settings)))
+    assert "bbbb" not in stored
+    assert "pass-of-ann" not in stored
+    assert "example" not in stored
+    # Once the other has ended, they agree.
+    clock.advance_to(NOW + MINUTE)
+    beat("up", base_url="https://one.example", **mails)
+    assert describe(services)["findings"] == []
 
 
 def test_trouble_is_noted_once_when_it_begins_and_once_when_it_ends(

@@ -207,6 +207,8 @@ class Afternoon:
     ports: dict[str, int]
     tree: Path
     use_environment: Callable[[dict[str, str]], None]
+    # Lets the command be that of this tree from now on.
+    use_tree: Callable[[Path], None]
     # The tree of the next release, where the upgrade is played.
     next_tree: Path | None = None
     notes: list[str] = field(default_factory=list)
@@ -436,6 +438,10 @@ class Afternoon:
             cwd=self.next_tree,
             env=self.environment,
         )
+        # Commands of the release before say that they are too old; its processes go on.
+        refused = self.nurture("status")
+        assert (refused.code, "start the newer version" in refused.err) == (2, True), refused.err
+        self.use_tree(self.next_tree)
         self.expect_one_more("between")
         self.processes.stop()
         self.start_processes(tree=self.next_tree)

@@ -158,12 +158,13 @@ class Program:
 
     folder: Path
     environment: dict[str, str]
+    tree: Path = ROOT
 
     def __call__(self, *words: str) -> CommandOutput:
         """Run it to its end."""
         done = subprocess.run(
             [sys.executable, "-m", "nurture.cli", *words],
-            cwd=ROOT,
+            cwd=self.tree,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -226,6 +227,8 @@ def test_an_afternoon(
             relay=relay,
             processes=processes,
             use_environment=use,
+            # No next release is played here.
+            use_tree=lambda _tree: None,
             **installation,
         ).play()
     finally:
@@ -247,6 +250,9 @@ def test_an_afternoon_with_postfix(installation: dict[str, Any]) -> None:
     def use(changed: dict[str, str]) -> None:
         nurture.environment = changed
 
+    def use_tree(tree: Path) -> None:
+        nurture.tree = tree
+
     try:
         assert nurture("migrate").code == 0
         Afternoon(
@@ -255,6 +261,7 @@ def test_an_afternoon_with_postfix(installation: dict[str, Any]) -> None:
             relay=relay,
             processes=Processes(logs, start_leashed),
             use_environment=use,
+            use_tree=use_tree,
             next_tree=next_release(installation["folder"] / "next"),
             **installation,
         ).play()

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from nurture.contacts.accept import NewEvent, accept
 from nurture.database.engine import Database
-from nurture.database.schema import events, inbox, journals, lanes, messages
+from nurture.database.schema import attempts, events, inbox, journals, lanes, messages
 from nurture.domain.event import Identity
 from nurture.domain.instant import HOUR, MINUTE
 from nurture.playbook import FixedPlaybook, LoadedPlaybook
@@ -22,9 +22,14 @@ from tests.delivery.world import PlainComposer, World
 from tests.rig.notifier import RecordingNotifier
 from tests.workers.installation import bare, settings_of
 from workers.context import Context, make_context
+from workers.loops import URGENT_MAILS
 from workers.poll import look_at_urgent
 
-PLAYBOOK = a_playbook(a_measure(), a_measure("customer/any/receipt", purpose="transactional", topic=None))
+PLAYBOOK = a_playbook(
+    a_measure(),
+    a_measure("customer/any/receipt", purpose="transactional", topic=None),
+    a_measure("customer/any/notice", purpose="service", topic=None),
+)
 
 
 @pytest.fixture
@@ -72,6 +77,26 @@ def test_urgent_work_is_done_beside_a_send_that_holds_the_lane(world: World, con
     with world.database.read() as connection:
         assert connection.execute(sa.select(events.c.message_id)).scalars().all() == ["live"]
         assert connection.execute(sa.select(inbox.c.message_id)).scalars().all() == ["bulk"]
+
+
+def test_service_mail_leaves_beside_a_campaign_and_after_receipts(world: World, context: Context) -> None:
+    bob = world.person("bob")
+    notices = [
+        world.mail(bob, "customer/any/notice", run_key=str(number), due_at=NOON - HOUR)
+        for number in range(URGENT_MAILS + 1)
+    ]
+    receipt = world.mail(bob, "customer/any/receipt", due_at=NOON - MINUTE)
+    offer = world.mail(bob, due_at=NOON - HOUR)
+    with context.lanes["main"].taken(), context.activity.begun():
+        look_at_urgent(context)
+        assert world.status(receipt) == ("sent", "")
+        assert [world.status(number)[0] for number in notices] == ["sent"] * URGENT_MAILS + ["waiting"]
+        look_at_urgent(context)
+    assert world.status(notices[-1])[0] == "sent"
+    assert world.status(offer)[0] == "waiting"
+    with world.database.read() as connection:
+        order = sa.select(attempts.c.message_id).order_by(attempts.c.id)
+        assert connection.scalars(order).first() == receipt
 
 
 def test_an_idle_process_leaves_urgent_work_to_its_tasks(world: World, context: Context) -> None:

@@ -238,6 +238,16 @@ def count_by_refusal(
     return counts, people
 
 
+def count_meant(connection: sa.Connection, meant: sa.ColumnElement[bool]) -> int:
+    """Return how many people are meant."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(contacts).where(meant)) or 0
+
+
+def is_in_part(number: int, parts: int) -> sa.ColumnElement[bool]:
+    """Return the SQL for whether a contact is in this part of all people; the parts are numbered from 0."""
+    return contacts.c.id % sa.literal(parts, sa.BigInteger) == sa.literal(number, sa.BigInteger)
+
+
 def load_refusals(
     connection: sa.Connection,
     meant: sa.ColumnElement[bool],

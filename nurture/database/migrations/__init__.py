@@ -36,8 +36,12 @@ def current(connection: sa.Connection) -> str:
     return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or ""
 
 
-def require_current(database: Database) -> None:
-    """Return quietly when the database has this version's shape. Raises SettingsError saying what to run."""
+def require_current(database: Database, *, or_newer: bool = False) -> None:
+    """Return quietly when the database has this version's shape. Raises SettingsError saying what to run.
+
+    or_newer: the process goes on with the work of one that began before a newer version migrated the database, which
+    only adds to it.
+    """
     name = sa.make_url(str(database.writer.url)).database
     if database.is_sqlite and name and name != ":memory:" and not Path(name).exists():
         message = (
@@ -46,6 +50,13 @@ def require_current(database: Database) -> None:
         raise SettingsError(message)
     with database.read() as connection:
         found = current(connection)
+    if found > HEAD:
+        if or_newer:
+            return
+        raise SettingsError(
+            f"the database is at revision {found} of a newer version; this one knows {HEAD}, and its processes that "
+            "run go on until they end: start the newer version"
+        )
     if found != HEAD:
         state = f"is at revision {found}" if found else "has no tables yet"
         message = f"the database {state}, this version needs {HEAD}; run `nurture migrate`"

@@ -78,6 +78,13 @@ def fold_family(
     rows, merges: of any contacts, in any order; those that do not lead to `contact_id` are ignored.
     apply: the values after one more row. take_stricter: the values after a merge of two contacts.
     """
+    merges = list(merges)
+    if not merges:
+        # Most people were never merged, and this is asked for each of them at each mail.
+        alone: dict[str, Value] = {}
+        for row in sorted((row for row in rows if row.contact_id == contact_id), key=_order_of_row):
+            alone = apply(alone, row)
+        return alone
     rows_of: dict[int, list[Row]] = {}
     for row in rows:
         rows_of.setdefault(row.contact_id, []).append(row)
@@ -102,7 +109,11 @@ def fold_family(
 def _in_order(rows: Sequence[Row], merges: Sequence[ContactMerge]) -> list[Row | ContactMerge]:
     """Return the rows and merges by time. Of one instant the merge comes first: the joined person wrote the row."""
     steps: list[tuple[tuple[Instant, int, int, int], Row | ContactMerge]] = [
-        ((row.at, 1, row.strictness, row.id), row) for row in rows
+        (_order_of_row(row), row) for row in rows
     ]
     steps += [((merge.at, 0, 0, merge.merged), merge) for merge in merges]
     return [step for _order, step in sorted(steps, key=lambda step: step[0])]
+
+
+def _order_of_row(row: ContactRow) -> tuple[Instant, int, int, int]:
+    return row.at, 1, row.strictness, row.id

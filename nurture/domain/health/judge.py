@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from nurture.domain.guard.input import RESTORED_SWITCH
 from nurture.domain.health.findings import Finding, Severity, format_age, format_share
 from nurture.domain.health.rates import COMPLAINTS_MAX, has_many_complaints
+from nurture.domain.health.shared_settings import judge_settings
 from nurture.domain.health.signs import (
     BacklogSign,
     LaneSign,
@@ -31,8 +32,12 @@ GROWING_ROWS = 100
 GROWING_AFTER: Duration = MINUTE
 #: Stages of the quarantine whose events are ours to repair; the others hold what a client told wrongly.
 _OURS = ("rule", "crash")
-#: Stages of a session at which the server was not reached.
+#: Stages of a session at which the server was not reached, and those at which it had begun a mail.
 _UNREACHED = ("connect", "greeted")
+_BEGUN = ("mail", "rcpt", "data", "dot")
+#: A connection that breaks off once is no trouble; nor is one that did so long ago, where none was tried since.
+BREAKS_OFF_AFTER: Duration = 10 * SECOND
+BREAKS_OFF_FOR: Duration = 10 * MINUTE
 #: Those who pause by themselves; a pause of an operator is known to its operator.
 _OURSELVES = ("deliver", "feedback", "nurture")
 
@@ -69,6 +74,7 @@ def _judge_processes(signs: Signs) -> Iterator[Finding]:
     if len(versions) > 1:
         words = f"processes of several versions run: {', '.join(versions)}"
         yield Finding("version", "", "notice", words, "restart those of the older version")
+    yield from judge_settings(signs.processes, signs.now)
 
 
 _DUTY = {
@@ -139,11 +145,12 @@ def _judge_lane(lane: LaneSign, signs: Signs) -> Iterator[Finding]:
     now = signs.now
     paused = {pause.name for pause in signs.pauses} & {"all", RESTORED_SWITCH, lane.name}
     # A refusal pauses the lane; once an operator has resumed it, its server has not refused anything.
-    if is_failing(lane) and (lane.stage != "refused" or paused):
+    if (is_failing(lane) and (lane.stage != "refused" or paused)) or breaks_off(lane, now):
         accepted = "has accepted no mail yet"
         if lane.success_at is not None:
             accepted = f"accepted its last mail {format_age(now - lane.success_at)} ago"
         does = "is away" if lane.stage in _UNREACHED else "refuses"
+        does = f"breaks connections off at {lane.stage.upper()}" if breaks_off(lane, now) else does
         words = f"the server of lane {lane.name} {does}: {lane.words or 'no reply'}; it {accepted}"
         remedy = "repair the server or NURTURE_MAIL_URL; the mail waits, and leaves by itself"
         yield Finding("relay", lane.name, "problem", words, remedy, lane.failing_since)
@@ -164,6 +171,16 @@ def _judge_lane(lane: LaneSign, signs: Signs) -> Iterator[Finding]:
 def is_failing(lane: LaneSign) -> bool:
     """Tell whether the last that was heard of the lane's server is that it is away or refuses us."""
     return lane.failing_since is not None and lane.stage in (*_UNREACHED, "refused")
+
+
+def breaks_off(lane: LaneSign, now: Instant) -> bool:
+    """Tell whether the lane's server accepts connections and ends them without a reply once a mail has begun."""
+    if lane.failing_since is None or lane.failure_at is None or lane.stage not in _BEGUN:
+        return False
+    # With a reply it would be the answer to this one mail.
+    has_reply = lane.words[:3].isdigit()
+    lasts, is_new = now - lane.failing_since >= BREAKS_OFF_AFTER, now - lane.failure_at <= BREAKS_OFF_FOR
+    return lasts and is_new and not has_reply
 
 
 def _judge_backlog(backlog: BacklogSign, now: Instant) -> Iterator[Finding]:

@@ -29,6 +29,8 @@ class ProcessSign:
     # When it last reached the broker, None for never; and the error since then, "" for none.
     broker_at: Instant | None = None
     broker_error: str = ""
+    # Setting -> fingerprint of its value (`shared_settings`).
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def is_alive(self, now: Instant) -> bool:
         """Tell whether it has written its row lately."""

@@ -30,6 +30,8 @@ INBOX: Final = Classes(("live", "bulk"), (0, 0, 1, 0, 0))
 OUTBOX: Final = Classes(("transactional", "service", "marketing"), (0, 0, 1, 0, 0, 2, 0, 1, 0, 0))
 #: The class of mail that goes before all others.
 URGENT: Final = OUTBOX.names.index("transactional")
+#: The class of mail that a busy process also sends beside bulk, after urgent mail.
+SERVICE: Final = OUTBOX.names.index("service")
 #: Of so many batches of alarms one is for those that a publish sets, while others are due.
 _ALARM_TURNS: Final = 5
 

@@ -19,7 +19,8 @@ from nurture.domain.instant import Instant
 from nurture.domain.measure import MailStep, Measure
 from nurture.domain.playbook import Playbook
 from nurture.journey.replay import begin
-from nurture.reports.forecast.play_person import Person, PersonForecast, play_person
+from nurture.reports.forecast.alike import AlikePeople
+from nurture.reports.forecast.play_person import Person, PersonForecast
 
 #: The request id by which a forecast knows the mails of its own send; no stored one has a space.
 REQUEST: Final = " forecast"
@@ -51,18 +52,20 @@ def make_scope(
 
 
 def forecast_page(
-    connection: sa.Connection, contact_ids: Sequence[int], order: ForecastOrder, scope: ChunkScope
+    connection: sa.Connection, contact_ids: Sequence[int], order: ForecastOrder, alike: AlikePeople
 ) -> Iterator[tuple[PersonForecast, str]]:
     """Yield, for each of these living contacts, the forecast without a rate, and the person's zone.
 
+    alike: holds the forecasts of people who are alike; the same object for all pages.
     A constant number of statements a page, and one more for each mail that names objects.
     """
+    scope = alike.scope
     for contact_id, person in load_people(connection, contact_ids, scope).items():
         event, family = _event(contact_id, order, scope.now), person.family
         if not family.contact.clock:
             family.contact = begin(contact_id, event, scope.playbook)
         zone = zone_or_default(family.contact.zone, scope.playbook)
-        yield play_person(person, event, scope), zone
+        yield alike.forecast(person, event), zone
 
 
 def load_people(

@@ -19,7 +19,7 @@ from nurture.delivery.load_guard_input import (
 )
 from nurture.domain.contact import Advance, Cancellation, Contact, Run
 from nurture.domain.event import Event
-from nurture.domain.instant import FOREVER, Instant
+from nurture.domain.instant import FOREVER, Duration, Instant
 from nurture.domain.journey.advance import Happening, advance
 from nurture.domain.journey.position import ActiveHold, active_holds
 from nurture.domain.message import PlannedMessage, Settled, Verdict
@@ -69,12 +69,15 @@ class Play:
     # Waiting mails by id: rows that deferrals change.
     waiting: dict[int, SimpleNamespace] = field(default_factory=dict)
     runs: dict[RunKey, Run] = field(default_factory=dict)
-    replies: Sequence[ActiveHold] = ()
+    # Holds that are not the person's own: of colleagues, and of open replies.
+    holds: Sequence[ActiveHold] = ()
     next_id: int = _FIRST_ID
     # The reason for which the newest mail of the send ended unsent, or the measure did not take the person.
     reason: str = ""
     # True: an action of the send was decided, which is all that a measure without a mail does.
     has_acted: bool = False
+    # True: an alarm of the person rang.
+    has_rung: bool = False
 
     @property
     def contact(self) -> Contact:
@@ -87,11 +90,10 @@ class Play:
         return self.scope.playbook
 
 
-def play_person(person: Person, event: Event, scope: ChunkScope) -> PersonForecast:
-    """Return what becomes of the send that the event hands to the person. The person's values are used up."""
-    request = str(event.properties["request"])
-    play = begin_play(person, scope, request)
-    _advance(play, [*person.settled, event], at=scope.now)
+def play_out(play: Play, event: Event) -> PersonForecast:
+    """Play from the event that hands in the send until its end for the person is certain; `scope.now` is then."""
+    scope = play.scope
+    _advance(play, [*play.person.settled, event], at=scope.now)
     for _ in range(_STEPS_MAX):
         if not _may_still_leave(play):
             if play.has_acted:
@@ -110,7 +112,7 @@ def play_person(person: Person, event: Event, scope: ChunkScope) -> PersonForeca
 
 def begin_play(person: Person, scope: ChunkScope, request: str = "") -> Play:
     """Return the play of a person as stored. Their values are used up. request: of the send that is forecast."""
-    play = Play(person, scope, request, replies=_reply_holds(person.family))
+    play = Play(person, scope, request, holds=_other_holds(person.family))
     play.waiting = {row.id: SimpleNamespace(**row._asdict()) for row in person.rows}
     play.runs = {
         key: person.family.contact.runs.get((run.measure, run.key), run) for key, run in person.runs.items()
@@ -130,6 +132,7 @@ def ring_at(play: Play, at: Instant) -> bool:
     play.scope = replace(play.scope, now=at)
     if play.contact.wake_at > at:
         return False
+    play.has_rung = True
     _advance(play, [], at=at)
     return True
 
@@ -140,8 +143,13 @@ def _may_still_leave(play: Play) -> bool:
     return any(run.origin.request == play.request for run in play.contact.runs.values())
 
 
-def _reply_holds(family: ContactFamily) -> Sequence[ActiveHold]:
-    return [hold for hold in family.holds if hold.hold.name == REPLY_HOLD]
+def _other_holds(family: ContactFamily) -> Sequence[ActiveHold]:
+    return [hold for hold in family.holds if hold.is_shared or hold.hold.name == REPLY_HOLD]
+
+
+def _moved_along(hold: ActiveHold, passed: Duration) -> ActiveHold:
+    """Return the hold after a time has passed: that of an open case ends with the case, so its end moves along."""
+    return replace(hold, until=hold.until + passed) if hold.hold.name == REPLY_HOLD else hold
 
 
 # ---- the rule --------------------------------------------------------------------------------------------
@@ -229,9 +237,11 @@ def _guard_due(play: Play, *, since: Instant) -> PersonForecast | None:
 def judge_due(play: Play, *, since: Instant) -> Iterable[tuple[GuardItem, Verdict]]:
     """Return the guard's verdict on each mail that is due now. since: when the play began."""
     scope, family = play.scope, play.person.family
-    holds = active_holds(play.contact, now=scope.now, playbook=scope.playbook)
-    # The hold of an open case ends with the case, so its end moves along.
-    family.holds = [*holds, *(replace(hold, until=hold.until + scope.now - since) for hold in play.replies)]
+    others = (_moved_along(hold, scope.now - since) for hold in play.holds)
+    family.holds = [
+        *active_holds(play.contact, now=scope.now, playbook=scope.playbook),
+        *(hold for hold in others if hold.until > scope.now),
+    ]
     due = [row for row in play.waiting.values() if row.due_at <= scope.now]
     items = [build_item(row, family, play.runs, scope) for row in due]
     if play.person.load_objects is not None:

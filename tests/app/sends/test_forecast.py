@@ -1,7 +1,10 @@
 """A forecast says of each person what then happens when the clock moves on with no new events."""
 
+import multiprocessing
+import os
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -9,12 +12,19 @@ import pytest
 import sqlalchemy as sa
 
 from nurture.app.sends.forecast import ForecastOptions, forecast, forecast_people
+from nurture.app.sends.forecast_parts import PEOPLE_MIN, Part, collect_parts, count_processes
 from nurture.app.sends.recipients import audience_of, find_recipients
 from nurture.consent.record import set_switch
 from nurture.database import schema as t
 from nurture.database.engine import Database
+from nurture.domain.conditions import ALWAYS
+from nurture.domain.errors import Transient
 from nurture.domain.instant import DAY, FOREVER, HOUR, MINUTE, Instant, parse_iso
-from nurture.reports.forecast.play_person import PersonForecast
+from nurture.domain.measure import MailStep
+from nurture.reports.forecast.alike import AlikePeople
+from nurture.reports.forecast.forecast_people import ForecastOrder, forecast_page, make_scope
+from nurture.reports.forecast.play_person import Person, PersonForecast
+from nurture.runtime.clock import pause
 from nurture.simulation.run_until_idle import next_due
 from tests.app.sends.crowd import OFFER, crowd_playbook, fill
 from tests.app.sends.shop import Shop
@@ -86,6 +96,38 @@ def test_the_forecast_is_what_happens_person_by_person(shop: Shop) -> None:
     }
 
 
+class Apart(AlikePeople):
+    """Plays everybody."""
+
+    def key_of(self, person: Person) -> None:
+        """Return None: nobody is like anybody else."""
+
+
+def forecast_by(shop: Shop, kind: type[AlikePeople]) -> tuple[list[PersonForecast], int]:
+    """Return the forecast of the offer to everybody, and how many people were played."""
+    with shop.database.read() as connection:
+        scope = make_scope(connection, shop.playbook, now=shop.now, only_to=frozenset(), key=b"")
+        alike = kind(shop.playbook.measures[OFFER], scope)
+        ids = connection.scalars(sa.select(t.contacts.c.id).order_by(t.contacts.c.id)).all()
+        pairs = list(forecast_page(connection, ids, ForecastOrder(alike.measure, {}), alike))
+    return [forecast for forecast, _ in pairs], alike.played
+
+
+def test_people_who_are_alike_are_played_once(sqlite_database: Database) -> None:
+    playbook = crowd_playbook(steps=(MailStep("offer", "offer"),), audience=ALWAYS)
+    shop = Shop(sqlite_database, playbook=playbook)
+    fill(shop, 300, seed=8)
+    # An alarm of theirs rings before the morning.
+    with shop.database.write() as connection:
+        early = sa.update(t.contacts).where(t.contacts.c.id % 5 == 0)
+        connection.execute(early.values(wake_at=shop.now + MINUTE))
+    apart, all_of_them = forecast_by(shop, Apart)
+    predicted, played = forecast_by(shop, AlikePeople)
+    assert predicted == apart
+    assert all_of_them == 300
+    assert played < 0.8 * all_of_them
+
+
 def test_a_send_with_a_time_is_forecast_from_that_time(shop: Shop) -> None:
     fill(shop, 120, seed=2)
     at = shop.now + 30 * HOUR
@@ -127,6 +169,50 @@ def test_a_forecast_writes_nothing_and_tells_its_progress(shop: Shop) -> None:
     after = [rows(shop, table) for table in (t.contacts, t.contact_state, t.runs, t.messages, t.non_entries)]
     assert (after == before, seen[-1], predicted["meant"]) == (True, 60, 60)
     assert predicted["reached"] + predicted["already_sent"] + sum(predicted["never"].values()) == 60
+
+
+def test_several_processes_make_the_forecast_of_one(shop: Shop) -> None:
+    fill(shop, 60, seed=7)
+    seen: list[int] = []
+
+    def made(processes: int) -> list[PersonForecast]:
+        people = forecast_people(shop.services, OFFER, EVERYBODY, progress=seen.append, processes=processes)
+        return sorted(people, key=lambda person: person.contact)
+
+    alone = made(1)
+    assert made(3) == alone
+    assert seen[-1] == len(alone) == 60
+
+
+def test_a_fault_in_one_process_ends_the_forecast() -> None:
+    def fail(part: Part) -> Iterator[int]:
+        yield part[0]
+        if part[0] == 1:
+            raise ValueError("wrong")
+        pause(30)
+
+    with pytest.raises(ValueError, match="wrong"):
+        list(collect_parts(fail, 2))
+    assert multiprocessing.active_children() == []
+
+    def vanish(part: Part) -> Iterator[int]:
+        yield part[0]
+        os._exit(1)
+
+    with pytest.raises(Transient, match="ended early"):
+        list(collect_parts(vanish, 2))
+
+
+def test_a_process_with_other_threads_forks_none() -> None:
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    try:
+        assert count_processes(10**6) == 1
+    finally:
+        ended.set()
+        thread.join()
+    assert count_processes(PEOPLE_MIN - 1) == 1
 
 
 def test_one_person_is_forecast_alone(shop: Shop) -> None:

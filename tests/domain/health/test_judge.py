@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nurture.domain.health.findings import format_age
-from nurture.domain.health.judge import DUE_BULK_MAX, DUE_MAX, judge
+from nurture.domain.health.judge import BREAKS_OFF_AFTER, BREAKS_OFF_FOR, DUE_BULK_MAX, DUE_MAX, judge
 from nurture.domain.health.signs import (
     LOST_AFTER,
     BacklogSign,
@@ -78,6 +78,24 @@ def test_processes_of_two_versions() -> None:
     }
 
 
+def test_processes_that_differ_in_a_setting_that_they_must_share() -> None:
+    def of(kind: str, pid: int, **settings: str) -> ProcessSign:
+        return replace(process(kind, pid=pid), settings=settings)
+
+    same = [of("worker", 2, SECRET_KEY="a"), of("api", 3, SECRET_KEY="a"), *WELL]
+    assert found(processes=same) == {}
+    other = of("worker", 4, SECRET_KEY="b")
+    assert found(processes=[*same, other]) == {"settings:SECRET_KEY": "problem"}
+    assert "worker h1:2, api h1:3 | worker h1:4" in words_of(processes=[*same, other])
+    # Only workers send mail, so nobody has to tell a scheduler or an api where mail goes.
+    sends = [of("worker", 2, MAIL_URL="a"), of("api", 3, MAIL_URL="b"), of("scheduler", 4, MAIL_URL="c")]
+    assert found(processes=sends) == {}
+    assert found(processes=[*sends, of("worker", 5, MAIL_URL="b")]) == {"settings:MAIL_URL": "problem"}
+    # One that was killed no longer sends.
+    killed = replace(other, beat_at=NOW - HOUR)
+    assert found(processes=[*same, killed]) == {"lost:h1:4": "notice"}
+
+
 def test_a_broker_that_processes_do_not_reach() -> None:
     silent = process("worker", broker_error="refused", broker_at=NOW - MINUTE)
     assert found(processes=[*WELL[:2], silent]) == {"broker": "problem"}
@@ -104,6 +122,28 @@ def test_a_server_that_is_away(stage: str) -> None:
     )
     assert found(lanes=[replace(lane, failing_since=None)]) == {}
     assert "has accepted no mail yet" in words_of(lanes=[replace(lane, success_at=None)])
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot"])
+def test_a_server_that_breaks_connections_off(stage: str) -> None:
+    lane = LaneSign(
+        "main",
+        success_at=NOW - MINUTE,
+        answered_at=NOW - SECOND,
+        failure_at=NOW - SECOND,
+        failing_since=NOW - BREAKS_OFF_AFTER,
+        stage=stage,
+        words="the server closed the connection",
+    )
+    assert found(lanes=[lane]) == {"relay:main": "problem"}
+    assert f"breaks connections off at {stage.upper()}: the server closed" in words_of(lanes=[lane])
+    for well in (
+        replace(lane, failing_since=None),
+        replace(lane, failing_since=NOW - BREAKS_OFF_AFTER + 1),
+        replace(lane, failing_since=NOW - HOUR, failure_at=NOW - BREAKS_OFF_FOR - 1),
+        replace(lane, words="451 4.3.0 later"),
+    ):
+        assert found(lanes=[well]) == {}
 
 
 def test_a_server_that_refuses_us_until_an_operator_resumes_its_lane() -> None:
