@@ -1,10 +1,10 @@
-"""The day on which a measure is shown to do harm, by the formulas of the specification and no code of the product.
+"""The days on which a measure is shown to do harm or to break its promise, by no code of the product.
 
 Integrals are sums over a grid; evidence only grows, and each day takes in the people whose week is over.
 """
 
 from collections.abc import Sequence
-from math import exp, inf, lgamma, log
+from math import exp, inf, lgamma, log, sqrt
 
 from tests.measurement.simulated import Person
 
@@ -12,22 +12,46 @@ _GRID = 2_000
 _ALPHA = 0.05
 
 
-def first_day_of_harm(people: Sequence[Person], days: Sequence[int], share: float) -> int | None:
-    """Return the first of the judged instants at which the harm is certain; None for none.
+def first_days(
+    people: Sequence[Person], days: Sequence[int], share: float, expected: float
+) -> dict[str, int]:
+    """Return the first of the judged instants at which the harm, and a broken promise, is certain.
 
-    share: of the people who are mailed.
+    share: of the people who are mailed. expected: the promised difference. They are the instants of `stopped` and of
+    `sent_back`, of which each happens once, and on one day only the first.
     """
     two_sided = one_sided = -inf
+    high = inf
+    found: dict[str, int] = {}
+    # Not one look for each day of judgement, but one for each day of entering: here they are the same.
     for day in days:
         mature = [person for person in people if person.matures_at <= day]
-        # Not one look for each day of judgement, but one for each day of entering: here they are the same.
         mailed = sum(person.is_mailed and person.has_ordered for person in mature)
         ordered = sum(person.has_ordered for person in mature)
         two_sided = max(two_sided, log_e(mailed, ordered, share))
         one_sided = max(one_sided, log_e_of_harm(mailed, ordered, share))
-        if one_sided >= log(2 / _ALPHA) or (two_sided >= log(1 / _ALPHA) and _is_worse(mature)):
-            return day
-    return None
+        high = min(high, upper_end(mature, tau=abs(expected)))
+        does_harm = one_sided >= log(2 / _ALPHA) or (two_sided >= log(1 / _ALPHA) and _is_worse(mature))
+        if does_harm:
+            found.setdefault("stopped", day)
+        elif high < expected:
+            found.setdefault("sent_back", day)
+    return found
+
+
+def upper_end(people: Sequence[Person], tau: float) -> float:
+    """Return the greatest difference of the rates that is not refuted; infinity before ten outcomes are expected."""
+    mailed, kept = (
+        [p.has_ordered for p in people if p.is_mailed is is_mailed] for is_mailed in (True, False)
+    )
+    if min(len(mailed), len(kept)) < 2 or len(kept) / len(people) * sum(mailed + kept) < 10:
+        return inf
+    spreads = [sum(arm) * (1 - sum(arm) / len(arm)) for arm in (mailed, kept)]
+    pooled = sum(spreads) / (len(people) - 2) * (1 / len(mailed) + 1 / len(kept))
+    own = sum(spread / (len(arm) - 1) / len(arm) for spread, arm in zip(spreads, (mailed, kept), strict=True))
+    v = max(pooled, own)
+    half = sqrt(v * (v + tau**2) / tau**2 * log((v + tau**2) / (v * _ALPHA**2)))
+    return sum(mailed) / len(mailed) - sum(kept) / len(kept) + half
 
 
 def _is_worse(people: Sequence[Person]) -> bool:

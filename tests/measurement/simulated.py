@@ -45,8 +45,6 @@ class Life:
     # Day -> addresses of those who order on it.
     orders: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     judged_at: list[Instant] = field(default_factory=list)
-    # Identity of a measure -> when it was paused.
-    paused: dict[str, Instant] = field(default_factory=dict)
     day: int = 0
     newest_run: int = 0
 
@@ -64,8 +62,11 @@ class Life:
     def _judge(self) -> None:
         self.judged_at.append(self.shop.now)
         self.shop.judge()
-        for row in self.shop.rows(t.switches):
-            self.paused.setdefault(row.name, self.shop.now)
+
+    def ended(self, measure: str) -> dict[str, Instant]:
+        """Return when a measure was stopped, and when it was closed to new people, by the rows of its pauses."""
+        words = {"all": "stopped", "entries": "sent_back"}
+        return {words[row.mode]: row.since for row in self.shop.rows(t.pauses, name=measure)}
 
     def _come_and_buy(self) -> None:
         shop = self.shop

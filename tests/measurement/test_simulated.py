@@ -1,37 +1,50 @@
-"""Planted effects through the whole engine: the harmful measure alone is stopped, on the day that the rows say."""
+"""Planted effects through the whole engine: what harms or misses its promise ends on the day that the rows say."""
 
 import pytest
 
 from nurture.database import schema as t
 from nurture.database.engine import Database
 from nurture.domain.instant import DAY
-from tests.measurement.independent import first_day_of_harm
+from tests.measurement.independent import first_days
 from tests.measurement.simulated import Life, a_life, export_people, planted_rates
+from tests.rig.examples import ALL_HISTORIES as ALL
 
-HARMFUL = "lead/any/offer"
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+#: The promise of each of these measures.
+PROMISED = 0.02
 
 
-def check(life: Life) -> None:
-    """Compare what the daily task did with what the exported rows say."""
-    assert list(life.paused) == [HARMFUL]
+def check(life: Life, expected: dict[str, list[str]]) -> None:
+    """Compare what the daily task did with what the exported rows say, and with what was planted.
+
+    expected: measure -> its consequences, the first one first.
+    """
     for measure, planted in life.rates.items():
         share = 1 - float(planted["holdout"].removesuffix("%")) / 100
         people = export_people(life.shop, measure)
-        stopped = first_day_of_harm(people, life.judged_at, share)
-        assert stopped == life.paused.get(measure), measure
-        # Those who come at the instant of the stop or later are in neither arm.
-        entered = [person for person in people if stopped is None or person.entered_at < stopped]
+        days = first_days(people, life.judged_at, share, PROMISED)
+        assert life.ended(measure) == days, measure
+        assert sorted(days, key=days.__getitem__) == expected.get(measure, []), measure
+        # Those who come at the instant of a stop are in neither arm; those who come before entries are closed are.
+        stopped, closed = days.get("stopped", life.shop.now), days.get("sent_back", life.shop.now)
+        entered = [person for person in people if person.entered_at < stopped and person.entered_at <= closed]
         assert life.shop.figures(measure)["enrolled"] == len(entered)
-    (decision,) = life.shop.rows(t.decisions, action="stopped")
-    assert decision.day == life.paused[HARMFUL] // DAY * DAY
-    assert {row.action for row in life.shop.rows(t.decisions)} == {"", "stopped"}
+    decided = {(row.action, row.day) for row in life.shop.rows(t.decisions) if row.action}
+    ended = {(name, at // DAY * DAY) for measure in life.rates for name, at in life.ended(measure).items()}
+    assert decided == ended
 
 
 def test_a_quarter_of_two_thousand_people(database: Database) -> None:
     life = a_life(database, planted_rates("quarter"), 57, every=5)
     life.live(90)
-    check(life)
+    check(life, {"lead/any/offer": ["stopped"]})
     sent = life.shop.rows(t.messages, status="sent")
     assert {row.measure for row in sent} == set(life.rates)
     assert life.shop.rows(t.messages, status="failed") == []
+
+
+@pytest.mark.skipif(not ALL, reason="minutes; `make experiments` runs it")
+def test_a_year_of_measures_that_help_and_harm(database: Database) -> None:
+    life = a_life(database, planted_rates("year"), 40, every=7)
+    life.live(365)
+    check(life, {"lead/any/offer": ["stopped"], "lead/any/letter": ["sent_back"]})

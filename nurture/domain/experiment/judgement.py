@@ -144,7 +144,9 @@ class _Look:
         for sums in trial.days:
             self._by_day.setdefault(sums.day, []).append(sums)
         self._compared = [epoch for epoch in trial.epochs if 0 < epoch.holdout < 1]
+        # (epoch, is without mail) -> its amounts, its people and how many of them have the outcome.
         self._totals: dict[tuple[int, bool], CovariateSums] = {}
+        self._people: dict[tuple[int, bool], int] = {}
         self._converted: dict[tuple[int, bool], int] = {}
         # True: averages are compared, False: labels; None: too few people to choose.
         self._by_averages: bool | None = True if trial.is_amount else None
@@ -156,9 +158,9 @@ class _Look:
         """Take the people who entered on this day, and look."""
         for sums in self._by_day[day]:
             place = sums.epoch, sums.arm == 0
-            self._totals[place] = self._totals.get(place, NOTHING).plus(
-                sums_of_day(sums, self._trial.is_amount)
-            )
+            if self._trial.is_amount:
+                self._totals[place] = self._totals.get(place, NOTHING).plus(sums.amounts)
+            self._people[place] = self._people.get(place, 0) + sums.people
             self._converted[place] = self._converted.get(place, 0) + sums.converted
         low, high = self._interval()
         self.low, self.high = averages.narrowest([(self.low, self.high), (low, high)])
@@ -171,15 +173,23 @@ class _Look:
     @property
     def comparisons(self) -> list[Comparison]:
         """Return treated and held back of every epoch, with what they spent before taken out of amounts."""
-        pairs = []
-        for epoch in self._trial.epochs:
-            treated = self._totals.get((epoch.id, False), NOTHING)
-            control = self._totals.get((epoch.id, True), NOTHING)
-            if self._trial.is_amount and treated.sums.n and control.sums.n:
-                pairs.append(averages.adjusted(treated, control))
-            else:
-                pairs.append(Comparison(treated.sums, control.sums))
-        return pairs
+        return [self._comparison(epoch.id) for epoch in self._trial.epochs]
+
+    def _comparison(self, epoch: int) -> Comparison:
+        if not self._trial.is_amount:
+            return Comparison(self._rate(epoch, False), self._rate(epoch, True))
+        treated = self._totals.get((epoch, False), NOTHING)
+        control = self._totals.get((epoch, True), NOTHING)
+        if treated.sums.n and control.sums.n:
+            return averages.adjusted(treated, control)
+        return Comparison(treated.sums, control.sums)
+
+    def _rate(self, epoch: int, is_without: bool) -> ArmSums:
+        people, converted = (
+            self._people.get((epoch, is_without), 0),
+            self._converted.get((epoch, is_without), 0),
+        )
+        return ArmSums(people, float(converted), float(converted), converted)
 
     @property
     def difference(self) -> float:

@@ -86,15 +86,18 @@ def _treated_share(share: float, log_ratio: float) -> float:
     return 1 / (1 + exp(-odds)) if odds > 0 else exp(odds) / (1 + exp(odds))
 
 
-def _priors(share: float, sizes: Sequence[float]) -> list[tuple[float, float]]:
+@lru_cache(maxsize=256)
+def _priors(share: float, sizes: tuple[float, ...]) -> list[tuple[float, float, float]]:
+    """Return (a, b, log of B(a, b)) of each size; a trial asks for the same ones at each look."""
     weights = [max(1 / (share * (1 - share) * size**2) - 1, 1e-6) for size in sizes]
-    return [(weight * share, weight * (1 - share)) for weight in weights]
+    pairs = [(weight * share, weight * (1 - share)) for weight in weights]
+    return [(a, b, log_beta(a, b)) for a, b in pairs]
 
 
 def _log_mixture(epoch: LabelCounts) -> float:
     x, rest = epoch.treated, epoch.converted - epoch.treated
     priors = _priors(epoch.share, _SIZES)
-    terms = (log_beta(a + x, b + rest) - log_beta(a, b) for a, b in priors)
+    terms = (log_beta(a + x, b + rest) - before for a, b, before in priors)
     return log_add(*terms) - log(len(priors))
 
 
@@ -110,13 +113,13 @@ def _log_likelihood(epoch: LabelCounts, log_ratio: float) -> float:
 
 def _log_untailed(epoch: LabelCounts, direction: Direction) -> float:
     """Return the one-sided log e-value without the last factor, a probability: it is at most this."""
-    (before,) = _priors(epoch.share, (_SIZE_ONE_SIDED,))
-    evidence = log_beta(*_posterior(epoch)) - log_beta(*before)
-    return evidence - _tail(direction, epoch.share, *before) - _log_likelihood(epoch, 0.0)
+    ((a, b, before),) = _priors(epoch.share, (_SIZE_ONE_SIDED,))
+    evidence = log_beta(*_posterior(epoch)) - before
+    return evidence - _tail(direction, epoch.share, a, b) - _log_likelihood(epoch, 0.0)
 
 
 def _posterior(epoch: LabelCounts) -> tuple[float, float]:
-    ((a, b),) = _priors(epoch.share, (_SIZE_ONE_SIDED,))
+    ((a, b, _),) = _priors(epoch.share, (_SIZE_ONE_SIDED,))
     return a + epoch.treated, b + epoch.converted - epoch.treated
 
 
