@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime, time
 from typing import Final
 
 from nurture.domain.errors import InputError
-from nurture.domain.instant import Instant, from_datetime, has_zone, parse_iso, to_iso
+from nurture.domain.instant import DAY, Instant, from_datetime, has_zone, parse_iso, to_iso
 
 #: Python reads +05:99 as +06:39.
 _WRONG_OFFSET: Final = re.compile(r"[+-]\d\d:?[6-9]\d\s*$")
+#: A send for a later time is a slip of the year: nobody knows which programme is published then.
+_AHEAD_MAX: Final = 366 * DAY
 
 
 def read_instant(text: str, *, option: str = "--at") -> Instant:
@@ -30,11 +32,15 @@ def read_instant(text: str, *, option: str = "--at") -> Instant:
 
 
 def read_future_instant(text: str, *, now: Instant, option: str = "--at") -> Instant:
-    """Return an instant that is still ahead. Raises InputError as `read_instant` does, and for the past."""
+    """Return an instant of the next year. Raises InputError as `read_instant` does, for the past and for later."""
     instant = read_instant(text, option=option)
     if instant <= now:
         raise InputError(
             f"{option} {text!r} is past: now is {to_iso(now)}; name a later time, or leave it out to begin now"
+        )
+    if instant > now + _AHEAD_MAX:
+        raise InputError(
+            f"{option} {text!r} is more than a year ahead: now is {to_iso(now)}; look at its year"
         )
     return instant
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nurture.app.contacts import unknown_measure_message
 from nurture.app.services import Services
 from nurture.contacts.queries import resolve_contact
 from nurture.database.audit import record
@@ -31,7 +32,7 @@ def messages(
 ) -> list[dict[str, Any]]:
     """Return the newest mails of the ledger, newest first. who: also mails of contacts merged into this one.
 
-    Raises InputError for a state that no mail can have.
+    Raises InputError for a state that no mail can have, and for a measure that neither the programme nor a mail names.
     """
     if status is not None and status not in STATES:
         raise InputError(f"--status {status!r}: no mail has that state; write one of: {', '.join(STATES)}")
@@ -40,7 +41,16 @@ def messages(
         names = load_measure_names(services.playbooks, connection)
         wanted = None if measure is None else names.stored(measure)
         rows = ledger.list_messages(connection, contacts=contacts, measure=wanted, status=status, limit=limit)
+        if wanted is not None and not rows:
+            _require_measure(connection, services, measure=str(measure), stored=wanted)
         return [{**row, "measure": names.shown(row["measure"])} for row in rows]
+
+
+def _require_measure(connection: sa.Connection, services: Services, *, measure: str, stored: str) -> None:
+    """Raise InputError for a measure that is not in the programme and of which there is no mail."""
+    known = services.playbooks.active(connection).playbook.measures
+    if measure not in known and not ledger.list_messages(connection, measure=stored, limit=1):
+        raise InputError(f"--measure {unknown_measure_message(measure, list(known))}")
 
 
 def measures(

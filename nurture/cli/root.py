@@ -129,6 +129,8 @@ def _describe_outside_error(error: Exception) -> str | None:
     if isinstance(error, DBAPIError):
         lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
         return f"the database refused the request: {lines[-1] if lines else error.orig}"
+    if isinstance(error, OverflowError) and "SQLite" in str(error):
+        return "a number is larger than any that is stored; look at the options and names again"
     if isinstance(error, OSError):
         return f"{error.filename or 'operating system'}: {error.strerror or error}"
     return None

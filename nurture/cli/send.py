@@ -1,8 +1,9 @@
 """`nurture send`: send a measure to one person, to a list or to an audience."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -88,6 +89,9 @@ def send(
     """
     names = to or []
     if test is not None:
+        counted = {"--file": file, "--column": column, "--audience": audience, "--at": at, "--rate": rate}
+        counted |= {"--request": request, "--occasion": occasion, "--set": set_, "--again": again}
+        _require_test_alone(names, counted | {"--dry-run": dry_run})
         from nurture.app.previews import PreviewOptions
 
         wanted = PreviewOptions(
@@ -129,6 +133,15 @@ def send(
         _ask(order, planned, yes=yes)
         order = replace(order, options=replace(options, forecast=planned.get("forecast")))
         _begin(services, order, large=large, as_json=as_json)
+
+
+def _require_test_alone(names: list[str], counted: Mapping[str, object]) -> None:
+    """Refuse what a test mail would ignore. counted: option -> its value. Raises InputError."""
+    unused = [name for name, value in counted.items() if value]
+    if unused:
+        raise InputError(f"--test sends one mail to you, at once and for no occasion: leave {unused[0]} out")
+    if len(names) > 1:
+        raise InputError("--test shows the mail of one person: name one with --to, or leave it out")
 
 
 def _plan(services: "Services", order: "SendOrder", *, is_large: bool, forecast: bool) -> dict[str, Any]:
@@ -215,13 +228,15 @@ def _begin(services: "Services", order: "SendOrder", *, large: int | None, as_js
     if large is not None and not hand_in.has_started(services, order.request):
         asked = approvals.request_approval(services, order, people=large)
         output.print_result(asked, as_json=as_json, title="waiting for a second operator")
-        output.print_notice(f"another operator approves it with: nurture sends approve {order.request}")
+        output.print_notice(
+            f"another operator approves it with: nurture sends approve {quote(order.request)}"
+        )
         return
     done = hand_in.send(services, order)
     if order.recipients.unknown:
         done["unknown"] = len(order.recipients.unknown)
     output.print_result(done, as_json=as_json, title="send started")
-    output.print_notice(f"follow it with: nurture sends show {order.request}")
+    output.print_notice(f"follow it with: nurture sends show {quote(order.request)}")
 
 
 def _send_test(

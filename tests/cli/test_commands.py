@@ -78,8 +78,22 @@ def test_wrong_options_of_a_send_are_named(nurture: Shell) -> None:
         ((*everybody, "--rate", "0/h"), "500/h or 10/min"),
         ((*everybody, "--at", "2027-03-28T02:30:00+05:99"), "at most 59 minutes"),
         ((*everybody, "--at", "2027-03-28T02:30:00"), "names no time zone"),
+        ((*everybody, "--at", "2062-03-28T02:30:00Z"), "more than a year ahead"),
+        ((*everybody, "--at", "9999-12-31T23:59:59Z"), "more than a year ahead"),
+        ((*everybody, "--request", " forecast", "--yes"), "without a blank before or after it"),
+        ((*everybody, "--request", "a\nb", "--yes"), "in one line"),
+        ((*everybody, "--occasion", "spring ", "--yes"), "without a blank before or after it"),
+        ((*everybody, "--occasion", "  "), "without a blank before or after it"),
+        ((*everybody, "--occasion", "x" * 201), "at most 200 characters"),
+        ((*everybody, "--test", "ann@shop.example"), "leave --audience out"),
+        ((*send[:2], "--rate", "5/h", "--test", "ann@shop.example"), "leave --rate out"),
+        ((*send[:2], "--to", ADA, "--to", ADA, "--test", "ann@shop.example"), "name one with --to"),
         ((*send, "--audience", "orders >="), "audience 'orders >=', column 10: cannot be read here"),
         (("messages", "--status", "sended"), "write one of: waiting"),
+        (("messages", "--measure", "customer/any/nosuch"), "no measure 'customer/any/nosuch'"),
+        (("messages", "--limit", "9" * 30), "larger than any that is stored"),
+        (("conflicts", "decide", "9" * 30, "--merge"), "larger than any that is stored"),
+        (("conflicts", "show", "9" * 30), "larger than any that is stored"),
     ):
         refused = nurture(*words)
         assert (refused.code, says in refused.line()) == (2, True), refused.err

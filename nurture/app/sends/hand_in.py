@@ -15,7 +15,7 @@ from nurture.app import audience
 from nurture.app.audience import PAGE
 from nurture.app.contacts import unknown_measure_message
 from nurture.app.sends import queries
-from nurture.app.sends.options import NO_OPTIONS, SendOptions, check_options
+from nurture.app.sends.options import NAME_RULE, NO_OPTIONS, SendOptions, check_options, is_name
 from nurture.app.sends.recipients import Recipients
 from nurture.app.services import Services
 from nurture.contacts.accept import NewEvent, accept, note_inbox
@@ -84,6 +84,8 @@ def begin(services: Services, order: SendOrder, *, by_workers: bool = True) -> i
     by_workers: workers hand in its people, beginning now; else after some seconds without a page by the caller. Raises
     InputError as `send` does.
     """
+    if not is_name(order.request):
+        raise InputError(f"request {order.request[:40]!r}: {NAME_RULE}")
     now = services.clock.now()
     meant = count_people(services, order.recipients)
     over = services.settings.approve_sends_over

@@ -59,6 +59,16 @@ class SendOptions:
 NO_OPTIONS: Final = SendOptions()
 
 
+#: The rule of `is_name` in words.
+NAME_RULE: Final = "write a name of at most 200 characters in one line, without a blank before or after it"
+_NAME_MAX: Final = 200
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can name a send or an occasion, so that two names that look alike are the same."""
+    return text.isprintable() and text == text.strip() and 0 < len(text) <= _NAME_MAX
+
+
 def read_values(texts: list[str]) -> dict[str, str]:
     """Return the values of `--set key=value`. Raises InputError for a text without `=`."""
     values: dict[str, str] = {}
@@ -73,9 +83,7 @@ def read_values(texts: list[str]) -> dict[str, str]:
 
 def check_options(options: SendOptions, measure: Measure, playbook: Playbook) -> None:
     """Check that the options give what the measure's `once` and `entity` need. Raises InputError."""
-    reserved = {"measure", "request", "send_at", "occasion", "again"} & set(options.values)
-    if reserved:
-        raise InputError(f"--set {min(reserved)}: that name has a meaning already; give it by its own option")
+    _check_names(options)
     per = measure.once.per
     if per == "occasion" and isinstance(measure.trigger, OnEntityDate):
         if options.occasion:
@@ -96,6 +104,14 @@ def check_options(options: SendOptions, measure: Measure, playbook: Playbook) ->
         raise InputError(
             f"{measure.path} is about one {measure.entity or wanted[0]} each: name it with --set {wanted[0]}=VALUE"
         )
+
+
+def _check_names(options: SendOptions) -> None:
+    reserved = {"measure", "request", "send_at", "occasion", "again"} & set(options.values)
+    if reserved:
+        raise InputError(f"--set {min(reserved)}: that name has a meaning already; give it by its own option")
+    if options.occasion and not is_name(options.occasion):
+        raise InputError(f"--occasion {options.occasion[:40]!r}: {NAME_RULE}")
 
 
 def run_key(options: SendOptions, measure: Measure) -> str | None:
