@@ -78,6 +78,9 @@ afternoon: .venv/test  ## an operator's afternoon with Postfix as relay and rece
 	  || { echo "no Postfix; on Debian: apt-get install postfix (choose \"No configuration\")"; exit 2; }
 	timeout 1200 $(BIN)/python -m pytest -m long -s -q tests/production/test_an_afternoon.py $(ARGS)
 
+answers: .venv/test  ## `contact why` and `contact next` beside the life of 104 people under the whole programme (2,000 pairs): three minutes
+	timeout 1200 $(BIN)/python -m pytest -m long -q tests/scenarios/test_answers_agree.py $(ARGS)
+
 fuzz: .venv/test  ## half a million made-up inputs to the readers, and made-up exports: a quarter of an hour of processor time
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/security/test_fuzz.py tests/importing/test_made_files.py $(ARGS)
 

@@ -68,15 +68,26 @@ def timeline(
     who: Who,
     *,
     limit: Annotated[int, typer.Option(help="Number of entries; the newest are kept.", min=1)] = 100,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write one self-contained page with a picture, that only you can read."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show everything that happened to a person, oldest first.
 
-    Example: nurture contact timeline id:42
+    Example: nurture contact timeline id:42 --html 42.html
     """
     from nurture.app import contacts
+    from nurture.app.pictures import timeline_page
 
     with open_installation() as services:
+        if html is not None:
+            output.write_private_text(html, timeline_page(services, who))
+            output.print_notice(f"the timeline was written to {html}")
+            return
         moments = contacts.timeline(services, who, limit=limit)
         if as_json:
             output.print_json_lines(moments)

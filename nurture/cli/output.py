@@ -143,7 +143,12 @@ def people_printer(*, as_json: bool) -> Callable[[int, int], None]:
 
 
 def write_private_file(path: Path, value: Any) -> None:
-    """Write one JSON document to a new file that only its owner can read.
+    """Write one JSON document to a new file that only its owner can read; raises as `write_private_text`."""
+    write_private_text(path, _as_document(value))
+
+
+def write_private_text(path: Path, text: str) -> None:
+    """Write a new file that only its owner can read.
 
     Raises UserError when the file exists already or cannot be written.
     """
@@ -153,7 +158,7 @@ def write_private_file(path: Path, value: Any) -> None:
         message = f"{path}: cannot be written: {error.strerror}; name a new file"
         raise UserError(message) from error
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(_as_document(value))
+        file.write(text)
 
 
 def _as_document(value: Any) -> str:

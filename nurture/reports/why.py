@@ -98,12 +98,12 @@ def _explain(
         run = _newest_run(connection, ids, measure.root, now, key=mails[-1]["key"])
         if mails[-1]["asked_for"]:
             answer.findings.insert(0, _request_finding(run))
-        answer.findings.extend(_step_findings(measure, run))
+        answer.findings.extend(_step_findings(measure, run, now))
         return answer
     run = _newest_run(connection, ids, measure.root, now)
     if run is not None:
-        answer = _from_run(contact, measure, run)
-        answer.findings.extend(_step_findings(measure, run))
+        answer = _from_run(contact, measure, run, now)
+        answer.findings.extend(_step_findings(measure, run, now))
         return answer
     return _never(connection, ids, contact, measure, playbook=playbook, now=now)
 
@@ -119,24 +119,30 @@ def _mails(connection: sa.Connection, ids: list[int], measure: str, now: Instant
         )
         .order_by(t.messages.c.id)
     )
-    return [
-        {
-            "message": row.id,
-            "step": row.step,
-            "key": row.run_key,
-            "status": row.status,
-            "reason": row.reason,
-            "decided_at": to_iso(row.decided_at),
-            "due_at": to_iso(row.due_at),
-            "sent_at": to_iso(row.sent_at) if row.sent_at else None,
-            "holdout": bool(row.holdout),
-            "asked_for": bool(row.asked_for),
-            # When the guard gave the verdict that these checks belong to.
-            "judged_at": to_iso(decode_verdict(row.verdict)["at"]) if row.verdict else None,
-            "checks": read_checks(row.verdict),
-        }
-        for row in connection.execute(statement)
-    ]
+    return [_mail(row, now) for row in connection.execute(statement)]
+
+
+def _mail(row: sa.Row[Any], now: Instant) -> dict[str, Any]:
+    """Return a mail as it stood at an instant: what ended later was waiting then, and later verdicts are unknown."""
+    judged_at = decode_verdict(row.verdict)["at"] if row.verdict else None
+    is_judged = judged_at is not None and judged_at <= now
+    ended_at = row.sent_at if row.sent_at is not None else row.settled_at
+    is_as_stored = is_judged if ended_at is None else ended_at <= now
+    return {
+        "message": row.id,
+        "step": row.step,
+        "key": row.run_key,
+        "status": row.status if is_as_stored or ended_at is None else "waiting",
+        "reason": row.reason if is_as_stored else "",
+        "decided_at": to_iso(row.decided_at),
+        "due_at": to_iso(row.due_at),
+        "sent_at": to_iso(row.sent_at) if row.sent_at and is_as_stored else None,
+        "holdout": bool(row.holdout),
+        "asked_for": bool(row.asked_for),
+        # When the guard gave the verdict that these checks belong to.
+        "judged_at": to_iso(judged_at) if is_judged and judged_at is not None else None,
+        "checks": read_checks(row.verdict) if is_judged else [],
+    }
 
 
 _HOLDOUT = "The contact is in the holdout that measures the effect: nothing is sent."
@@ -214,9 +220,10 @@ def _request_finding(run: sa.Row[Any] | None) -> Finding:
     return Finding("asked for", True, describe_request(asked) if asked is not None else "by the person")
 
 
-def _step_findings(measure: Measure, run: sa.Row[Any] | None) -> list[Finding]:
-    """Return how the steps of the run ended, where later ones depend on it."""
-    steps = describe_steps(measure, run_of(run)) if run is not None else ()
+def _step_findings(measure: Measure, run: sa.Row[Any] | None, now: Instant) -> list[Finding]:
+    """Return how the steps of the run ended, where later ones depend on it; none of a run that has moved since."""
+    has_moved = run is not None and max(run.step_since, run.ended_at or 0) > now
+    steps = describe_steps(measure, run_of(run)) if run is not None and not has_moved else ()
     return [Finding(f"step {step}", True, text) for step, text in steps]
 
 
@@ -251,8 +258,11 @@ def _newest_run(
     return connection.execute(statement).one_or_none()
 
 
-def _from_run(contact: Contact, measure: Measure, run: sa.Row[Any]) -> Why:
+def _from_run(contact: Contact, measure: Measure, run: sa.Row[Any], now: Instant) -> Why:
     started = to_iso(run.started_at)
+    if run.step_since > now or (run.ended_at is not None and run.ended_at > now):
+        # Runs keep their newest step alone.
+        return Why(contact.id, measure.path, "running", f"Entered at {started}; was under way.")
     if run.status == "active":
         answer = f"Entered at {started}; stands at step {run.step}, next look at {to_iso(run.due_at)}."
         return Why(contact.id, measure.path, "running", answer)

@@ -1,16 +1,20 @@
 """Pictures of a programme: which stages its measures serve, and each measure's steps with its branches."""
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from nurture.app.pictures import draw_programme_map, journey_rows, write_pictures
-from nurture.domain.errors import InputError
+from nurture.app.pictures import draw_programme_map, journey_rows, timeline_page, write_pictures
+from nurture.database.engine import Database
+from nurture.domain.errors import InputError, NotFoundError
+from nurture.domain.instant import DAY
 from nurture.playbook import LoadedPlaybook
 from tests.cli.shell import SHIPPED
 from tests.scenarios.language.shop import a_shop
+from tests.scenarios.world import World
 
 PARTS = "entities: {order: {key: order_id, of: [Order Completed]}}\nfacts: {orders: {count: order}}\n"
 COURSE = """\
@@ -79,3 +83,19 @@ def test_pictures_of_the_shipped_programme_are_files_that_stand_alone(tmp_path: 
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(InputError, match="name a folder for the pictures"):
         write_pictures(SHIPPED, tmp_path / "file")
+
+
+def test_a_persons_timeline_is_a_page_with_a_picture(sqlite_database: Database, shop: LoadedPlaybook) -> None:
+    world = World(sqlite_database, shop)
+    world.tell("ann@example.com", "Order Completed", order_id="<b>1</b>")
+    world.live(DAY)
+    page = timeline_page(world.services, "ann@example.com")
+    for svg in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL):
+        ET.fromstring(svg)
+    assert page.count("<svg") == 2
+    assert "<b>1" not in page
+    for words in ("ann@example.com", "Order Completed", "customer/any/course · value", "sent", "course"):
+        assert words in page
+    assert not re.findall(r"(?:src|href)=", page)
+    with pytest.raises(NotFoundError):
+        timeline_page(world.services, "ben@example.com")

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+import nurture
 from nurture.pictures import Picture, page_part, standalone, stylesheet
 from nurture.pictures.canvas import fit, text_width, wrap
 from nurture.pictures.palette import BAND, DARK, LIGHT, blend, contrast, step_colours
@@ -114,3 +115,8 @@ def test_long_texts_are_cut_and_wrapped_by_their_width() -> None:
     lines = wrap("one two three four five six seven", 80, lines=2)
     assert len(lines) == 2
     assert all(text_width(line) <= 80 for line in lines)
+
+
+def test_the_sheet_of_the_console_has_the_rules_of_the_pictures() -> None:
+    sheet = Path(nurture.__file__).parent / "web" / "static" / "nurture.css"
+    assert stylesheet().strip() in sheet.read_text("utf-8"), "copy nurture.pictures.stylesheet() into it"

@@ -102,3 +102,21 @@ def test_imported_history_alone_started_nothing(sqlite_database: Database) -> No
     answer = contacts.why(world.services, who, measure)
     assert (answer["outcome"], decided_by(answer)) == ("never_entered", {"trigger"})
     assert "in imported history, which starts nothing" in answer["answer"]
+
+
+def test_an_answer_about_the_past_knows_nothing_of_what_came_later(sqlite_database: Database) -> None:
+    """A mail that waited for the morning is waiting in an answer about the night, though it has left since."""
+    world = World(sqlite_database)
+    who = customers(world, held_out=False)
+    world.live(10 * HOUR)
+    world.tell(who, "Product Added", cart_id="c1", **TEA)
+    world.live(3 * HOUR)
+    night = world.now
+    before = contacts.why(world.services, who, CART)
+    assert before["outcome"] == "deferred"
+    world.live(DAY)
+    assert contacts.why(world.services, who, CART)["outcome"] == "sent"
+    past = contacts.why(world.services, who, CART, at=night)
+    assert past["outcome"] == "waiting"
+    assert past["mails"][-1]["sent_at"] is None
+    assert past["mails"][-1]["checks"] == []

@@ -168,7 +168,11 @@ def _reason(other: Played, trace: _Trace, measure: Measure | None, step: str, ke
         return _reason_of_run(run, place if isinstance(place, MailStep) else None)
     person = trace.people.get(key[0])
     refusal = None if person is None else other.ledger.refusals.get((person.id, measure.root))
-    return None if refusal is None else f"refused: {refusal[0]}"
+    if refusal is None:
+        return None
+    # The detail has the person's own values, so people of one rule would not be counted together.
+    rule = measure.audience.text if refusal[0] == "audience" else refusal[0].replace("_", " ")
+    return f"audience: {rule} is not yes" if refusal[0] == "audience" else f"refused: {rule}"
 
 
 def _reason_of_run(run: Run, step: MailStep | None) -> str:

@@ -4,8 +4,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, Request, Response
+from markupsafe import Markup
 
 from nurture.app.messages import show as show_message
+from nurture.app.pictures import draw_person
 from nurture.app.services import Services
 from nurture.app.suppressions import describe_reasons
 from nurture.consent.queries import load_family_ids
@@ -13,6 +15,7 @@ from nurture.domain.access import Operator
 from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.errors import NotFoundError
 from nurture.domain.values import read_row_id
+from nurture.pictures import page_part
 from nurture.reports import ledger
 from nurture.reports.backlog import measure_backlog
 from nurture.reports.conflicts import describe_open_conflicts
@@ -159,6 +162,11 @@ class ConsoleViews:
             "contact",
             "/contacts",
             story=contact_story,
+            picture=Markup(  # noqa: S704 - it escapes its texts
+                page_part(
+                    draw_person(contact_story, self._services.clock.now()), summary="Numbers as a table"
+                )
+            ),
             contact=contact,
             suppressions=suppressions,
             conflicts=conflicts,

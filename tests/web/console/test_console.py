@@ -254,6 +254,7 @@ def test_the_overview_counts_people_messages_and_reasons(client: httpx.Client, c
 
 def test_a_contacts_page_tells_its_story_newest_first(client: httpx.Client, contact: int) -> None:
     text = client.get(f"/contacts/{contact}").text
+    assert text.count('class="p-narrow"') == 1
     for shown in (
         "mara@example.com",
         "Asia/Shanghai",
