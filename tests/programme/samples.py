@@ -1,6 +1,5 @@
 """The shipped mails, rendered from their `sample.json` as the engine renders them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,8 +10,10 @@ from nurture.domain.instant import DAY, Instant, parse_iso
 from nurture.domain.measure import MailStep, Measure
 from nurture.playbook import LoadedPlaybook, build, load_files
 from nurture.rendering.context import MailContext, Recipient, freeze_context
+from nurture.rendering.images import image_links
 from nurture.rendering.mail_parts import MailParts
 from nurture.rendering.render import render_parts
+from nurture.rendering.sample import read_sample
 from nurture.rendering.templates import Templates
 from nurture.rendering.tracing.cache import CHECKS_PER_RECORDING
 from nurture.rendering.tracing.cached_render import find_recording
@@ -75,15 +76,14 @@ def measure_of(mail: Mail) -> Measure:
     return loaded().playbook.measures[mail.measure]
 
 
-def sample(measure: str) -> dict[str, Any]:
-    """Return a fresh copy of a measure's sample."""
-    found: dict[str, Any] = json.loads(loaded().files[f"{measure}/sample.json"])
-    return found
+def sample(measure: str, locale: str = "en") -> dict[str, Any]:
+    """Return a fresh copy of a measure's sample in a locale."""
+    return read_sample(loaded().files, measure, locale=locale)
 
 
 def context_of(mail: Mail, values: Mapping[str, Any] | None = None) -> MailContext:
     """Return the frozen context of the mail. values: used instead of those of `sample.json`."""
-    measure, values = measure_of(mail), sample(mail.measure) if values is None else values
+    measure, values = measure_of(mail), sample(mail.measure, mail.locale) if values is None else values
     contact = {"locale": mail.locale, "email": "anna@example.com", **values.get("contact", {})}
     view = {
         "contact": contact,
@@ -99,7 +99,11 @@ def context_of(mail: Mail, values: Mapping[str, Any] | None = None) -> MailConte
     return freeze_context(
         templates(),
         Recipient(
-            address="anna@example.com", locale=mail.locale, zone="Europe/Berlin", links=LINKS, view=view
+            address="anna@example.com",
+            locale=mail.locale,
+            zone="Europe/Berlin",
+            links={**LINKS, **image_links(templates().images, "https://mail.larkandkettle.example")},
+            view=view,
         ),
         measure=mail.measure,
         step=step.id,

@@ -184,6 +184,8 @@ def test_an_unknown_filter_is_not_settled_at_once() -> None:
         ('<mj-image src="a" alt="A kettle" /><mj-image src="a" alt="" />', 0),
         ("<mj-text><IMG ALT='' src=\"a\"/></mj-text>", 0),
         ('{# <img src="a"> #}', 0),
+        # A default of all pictures is none itself.
+        ('<mj-attributes><mj-image padding="0" /></mj-attributes>', 0),
     ],
 )
 def test_a_picture_needs_an_alternative_text(source: str, line: int) -> None:

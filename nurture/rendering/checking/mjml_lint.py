@@ -73,7 +73,7 @@ def _dropped(path: str, mjml: str) -> Iterator[TemplateProblem]:
         elif name not in _COMPONENTS:
             yield TemplateProblem(path, line, f"no component <{name}>", "it would vanish; see MJML's list")
         attributes = _ATTRIBUTE.findall(tag[2])
-        if name == "mj-image" and "alt" not in attributes:
+        if name == "mj-image" and "src" in attributes and "alt" not in attributes:
             yield _without_alternative(path, mjml, tag)
         for attribute in attributes:
             if attribute not in _ATTRIBUTES:

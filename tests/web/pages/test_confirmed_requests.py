@@ -232,7 +232,7 @@ def test_an_address_of_another_account_is_not_taken_over(mara: Person) -> None:
 def test_all_data_is_handed_out_by_the_link_as_often_as_it_is_needed(mara: Person) -> None:
     mara.world.tell(MARA, "Order Completed", order_id="o-77", revenue=5)
     mara.ask("data")
-    assert mara.mailed()[-1] == (MARA, "Your data is ready")
+    assert mara.mailed()[-1] == (MARA, "Download your data")
     path = mara.link()
     shown = mara.client.get(path)
     assert "o-77" not in shown.text
