@@ -240,8 +240,8 @@ def somebody(services: Services, locale: str) -> int:
     return services.database.run(work)
 
 
-def paths(services: Services, number: int) -> Mapping[str, str]:
-    """Return page -> path for a person."""
+def paths(services: Services, number: int, locale: str) -> Mapping[str, str]:
+    """Return page -> path for a person; locale: of the pages that know no person."""
     keys, now = services.keys, services.clock.now()
 
     def asked(connection: sa.Connection) -> dict[str, int]:
@@ -280,6 +280,7 @@ def paths(services: Services, number: int) -> Mapping[str, str]:
         "confirm_erase": confirm(r=numbers["erase"]),
         "object": "/object/" + sign_token(keys, "object", {**who, "r": numbers["address"]}),
         "expired": confirm(r=0),
+        "join": f"/join/news?lang={locale}",
     }
 
 
@@ -291,7 +292,7 @@ def main(wanted: list[str]) -> int:
         try:
             for locale in LOCALES:
                 number = somebody(services, locale)
-                for page, path in paths(services, number).items():
+                for page, path in paths(services, number, locale).items():
                     if wanted and page not in wanted:
                         continue
                     for width in WIDTHS:
@@ -357,7 +358,7 @@ def _rows(packed: bytes, width: int) -> Iterator[bytes]:
 
 def _send(browser: Browser, url: str, services: Services, number: int, locale: str) -> list[str]:
     """Send the form of the preference centre as a person does, with scripts off."""
-    browser.go(url + paths(services, number)["preferences"], 320)
+    browser.go(url + paths(services, number, locale)["preferences"], 320)
     browser.press('input[name="often"][value="7"]')
     browser.press("form button:not(.quiet)")
     saved = browser.ask("Boolean(document.querySelector('.saved'))")

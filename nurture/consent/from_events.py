@@ -8,6 +8,7 @@ themselves, in the transaction that accepts the event.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,7 +17,7 @@ from nurture.consent.queries import add_consents
 from nurture.database.bulk import Row
 from nurture.database.engine import encode
 from nurture.domain.consent.events import CONFIRMED, read_consent
-from nurture.domain.event import BY_COMMAND, IMPORTED, OWN_PAGES, Event
+from nurture.domain.event import BY_COMMAND, IMPORTED, JOIN_PAGE, OWN_PAGES, Event
 from nurture.domain.feedback import SOURCE
 from nurture.domain.playbook import Playbook
 
@@ -60,11 +61,18 @@ def _build_row(event: Event, contact: int | None, playbook: Playbook) -> Row | N
         # A file's consents are written from its own rows (`consent.from_files`).
         return None
     topic, state = consent
+    evidence: dict[str, Any] = {"event": event.seq, "name": event.name}
+    wording = ""
+    if event.source == JOIN_PAGE:
+        # The page has written what it showed into the event.
+        evidence |= {name: event.properties.get(name) for name in ("page", "language")}
+        wording = str(event.properties.get("wording", ""))
     return {
         "contact_id": contact,
         "topic": topic,
         "state": state,
         "at": event.occurred_at,
         "source": f"event:{event.source}"[:200],
-        "evidence": encode({"event": event.seq, "name": event.name}),
+        "evidence": encode(evidence),
+        "wording": wording,
     }

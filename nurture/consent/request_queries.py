@@ -149,7 +149,7 @@ def find_abandoned_addresses(
 def load_asked_addresses(
     connection: sa.Connection, addresses: Sequence[str], names: Sequence[str], *, since: Instant
 ) -> set[str]:
-    """Return those of these addresses whose contacts have events of these names, received since and not historic."""
+    """Return those of these addresses about which hints told events of these names since, and not as history."""
     living = sa.select(contacts.c.id, contacts.c.email).where(
         any_of(contacts.c.email, addresses, connection), contacts.c.survivor.is_(None)
     )
@@ -161,6 +161,8 @@ def load_asked_addresses(
         sa.select(members.c.person)
         .join(events, events.c.contact_id == members.c.id)
         .where(events.c.name.in_(names), events.c.received_at > since, events.c.historic.is_(False))
+        # The word of a trusted source asks for another mail, or for none.
+        .where(events.c.hint)
         .distinct()
     )
     return {emails[person] for person in connection.execute(statement).scalars()}

@@ -16,6 +16,8 @@ IDENTITY_KINDS: tuple[IdentityKind, ...] = ("user_id", "email", "phone", "anonym
 BY_COLLEAGUE: Final = "account"
 #: The source of what people do on our own public pages; no application may speak as it.
 OWN_PAGES: Final = "web"
+#: The source of requests from the page on which anybody may ask for a topic. No API key can have this name.
+JOIN_PAGE: Final = "web:join"
 #: The source of events from files.
 IMPORTED: Final = "import"
 #: The source of what an operator tells by hand.
@@ -56,7 +58,7 @@ class Event:
 
     # Position in the order of application; 0 until a drain has given it one.
     seq: int
-    # The source: a write key's name, `import`, `cli`, `ops`, `object`, `account`, `web`, `celery`.
+    # The source: a write key's name, `import`, `cli`, `ops`, `object`, `account`, `web`, `web:join`, `celery`.
     source: str
     # Unique within the source; the same id is the same event.
     message_id: str

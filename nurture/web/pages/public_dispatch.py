@@ -48,6 +48,8 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "expired": "the link has expired; nothing changed",
     "gone": "the person was erased or does not exist; nothing changed",
     "unread": "the form was too large or incomplete; nothing changed",
+    "trap": "a program filled in the field of the page to join that people do not see; nothing changed",
+    "too_many": "the page to join had too many requests of one client, or of all; nothing changed",
     "away": "the database was unavailable; nothing changed",
 }
 
@@ -127,7 +129,7 @@ class PublicDispatcher:
             try:
                 form = await read_form(request)
             except (TooLarge, TimeoutError, ClientDisconnect) as error:
-                return _unreadable_form_page(error, request)
+                return unreadable_form_page(error, request)
             return await asyncio.to_thread(
                 self._run,
                 purpose,
@@ -210,7 +212,7 @@ def _read_agent(request: Request) -> Agent:
     return classify_agent(headers.get("user-agent", ""), purpose)
 
 
-def _unreadable_form_page(error: Exception, request: Request) -> Response:
+def unreadable_form_page(error: Exception, request: Request) -> Response:
     """Return the page for a form that was too large or incomplete, and close the connection."""
     status = 413 if isinstance(error, TooLarge) else 408
     answer = notice_page("unread", accept_language(request), status=status)

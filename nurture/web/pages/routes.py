@@ -1,4 +1,4 @@
-"""The router of the public pages: unsubscribe, confirm, preferences, requests, survey, and a mail's links."""
+"""The router of the public pages: unsubscribe, confirm, preferences, requests, survey, join, and a mail's links."""
 
 from fastapi import APIRouter, Response
 
@@ -6,6 +6,7 @@ from nurture.app.services import Services
 from nurture.web.pages import survey
 from nurture.web.pages.clicks import MailLinks
 from nurture.web.pages.confirmed_requests import PATHS, RequestPages
+from nurture.web.pages.join import JoinPages
 from nurture.web.pages.preferences import PreferencePages
 from nurture.web.pages.public_dispatch import PublicDispatcher
 from nurture.web.pages.unsubscribe import ConsentPages
@@ -37,5 +38,6 @@ class PublicPages:
                 request_pages.ask_route(act),
             )
         add(router, "/s/{token}", "survey", survey.show, survey.answer)
+        JoinPages(self._dispatcher).add(router)
         MailLinks(self._dispatcher).add(router)
         return router
