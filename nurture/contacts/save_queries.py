@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from nurture.contacts.family_queries import family, members_of
 from nurture.contacts.stage_counts import count_moves
@@ -209,7 +210,7 @@ def _cancel(connection: sa.Connection, advances: Sequence[Advance]) -> int:
     wanted: dict[tuple[Any, ...], tuple[str, Instant]] = {}
     for advance in advances:
         for ending in advance.cancellations:
-            target = (ending.measure, ending.run_key, ending.entity, ending.entity_key)
+            target = (ending.measure, ending.run_key, ending.entity, ending.entity_key, ending.begun_by)
             # The first reason is kept, as if the cancellations were applied one by one.
             wanted.setdefault((advance.contact.id, *target), (ending.reason, ending.at))
     if not wanted:
@@ -238,16 +239,23 @@ def _cancellation(dialect: str, about_entities: bool) -> sa.Update:
     columns = (
         *(messages.c[name] for name in ("contact_id", "measure", "run_key")),
         *(runs.c[name] for name in ("entity", "entity_key")),
+        sa.Column("begun_by", sa.Text),
         *(messages.c[name] for name in ("reason", "settled_at")),
     )
     cancelled = relation_of_parameter(dialect, columns)
     is_meant = sa.or_(cancelled.c.run_key.is_(None), cancelled.c.run_key == messages.c.run_key)
     if about_entities:
+        begun_by = (
+            sa.cast(runs.c.data, JSONB).op("->>", return_type=sa.Text())(sa.literal("event", sa.Text()))
+            if dialect == "postgresql"
+            else sa.func.json_extract(runs.c.data, "$.event", type_=sa.Text())
+        )
         is_meant = sa.exists().where(
             runs.c.contact_id == messages.c.contact_id,
             runs.c.measure == messages.c.measure,
             runs.c.key == messages.c.run_key,
             *(runs.c[name] == cancelled.c[name] for name in ("entity", "entity_key")),
+            sa.or_(cancelled.c.begun_by == "", cancelled.c.begun_by == begun_by),
         )
     return (
         sa.update(messages)

@@ -234,6 +234,8 @@ class Cancellation:
     # Kind and key of the entity; "" for none.
     entity: str = ""
     entity_key: str = ""
+    # With `entity`: only runs that an event of this name began; "" for all.
+    begun_by: str = ""
 
     def covers(self, message: PlannedMessage, runs: Mapping[tuple[str, str], Run]) -> bool:
         """Tell whether a planned message is cancelled. runs: the runs of the same advance by (measure, key)."""
@@ -241,8 +243,13 @@ class Cancellation:
             return False
         if self.entity:
             run = runs.get((message.measure, message.run_key))
-            return run is not None and (run.entity, run.entity_key) == (self.entity, self.entity_key)
+            return run is not None and self.is_about(run)
         return self.run_key in (None, message.run_key)
+
+    def is_about(self, run: Run) -> bool:
+        """Tell whether the run is about the entity, and begun by an event of that name where one is meant."""
+        is_about_it = (run.entity, run.entity_key) == (self.entity, self.entity_key)
+        return is_about_it and self.begun_by in ("", run.origin.event)
 
 
 @dataclass(frozen=True, slots=True)

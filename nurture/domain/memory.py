@@ -94,7 +94,7 @@ Share = tuple[Instant, Any, str]
 class Entity(_Part, kw_only=True, omit_defaults=True):
     """One cart, order, case or project; closed ones stay as tombstones, so that a late event re-opens nothing.
 
-    Its marks only grow (the earliest count, the earliest and the newest reversal, refunds by key), so that events may
+    Its marks only grow (the earliest count, reversals, refunds by key), so that events may
     arrive in any order.
     """
 
@@ -112,6 +112,8 @@ class Entity(_Part, kw_only=True, omit_defaults=True):
     # The earliest and the newest event that reverses it in full, the newest that restores it, and refunds by key.
     cancelled_at: Instant | None = field(name="cancelled", default=None)
     cancelled_again_at: Instant = field(name="cancelled_again", default=NEVER)
+    # The newest of those between the two, ascending.
+    cancellations: list[Instant] = field(name="cancelled_between", default_factory=list)
     restored_at: Instant = field(name="restored", default=NEVER)
     refunds: dict[str, Refund] = field(default_factory=dict)
     # Key of the entity that it is a part of, such as the order of a shipment.

@@ -171,6 +171,7 @@ def canonical_condition(condition: str) -> str:
 def conditions_of(measure: Measure) -> list[Condition]:
     """Return every condition of the measure."""
     conditions: list[Condition | None] = [measure.audience, getattr(measure.trigger, "where", None)]
+    conditions += [rule.when for rule in measure.exits]
     for step in measure.steps:
         conditions += conditions_of_step(step)
     return [condition for condition in conditions if condition is not None]

@@ -50,6 +50,32 @@ def test_a_reversal_cancels_the_waiting_mail_of_ended_runs_about_that_order_alon
     world.check()
 
 
+def test_a_restoration_cancels_the_waiting_mail_that_a_cancellation_began(database: Database) -> None:
+    order = replace(
+        ORDER,
+        amount="total",
+        reversed_by=(Reversal(on("Order Voided")), Reversal(on("Order Refunded"), amount="total")),
+        restored_by=(on("Order Restored"),),
+    )
+    about = replace(RECEIPT, trigger=OnEvent(("Order Voided", "Order Refunded")), once=Once("event"))
+    world = World(database, a_playbook(about, entities={"order": order}))
+    bought = an_event("b", "u1", name="Order Completed", properties={"order_id": "o1", "total": 10})
+    part = an_event("r", "u1", name="Order Refunded", properties={"order_id": "o1", "total": 4})
+    world.take(bought, part, an_event("v", "u1", name="Order Voided", properties={"order_id": "o1"}))
+    assert [row.status for row in world.rows(schema.runs)] == ["done", "done"]
+    later = NOW + SECOND
+    world.clock.advance_to(later)
+    restored = {"order_id": "o1"}
+    world.take(
+        an_event("w", "u1", name="Order Restored", properties=restored, occurred_at=later, received_at=later)
+    )
+    assert [(row.run_key, row.status, row.reason) for row in world.rows(schema.messages)] == [
+        ("r", "waiting", ""),
+        ("v", "cancelled", "entity_restored"),
+    ]
+    world.check()
+
+
 def test_a_reversal_reaches_the_mail_of_whoever_was_merged_into_the_person(sqlite_database: Database) -> None:
     world = World(sqlite_database, a_playbook(RECEIPT, entities={"order": ORDER}))
     world.take(shipped(1, "o1", "a1"), an_event("x", "u1"))

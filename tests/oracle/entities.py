@@ -95,6 +95,38 @@ def key_in(kind: Kind, event: Event) -> str | None:
     return next((key for name in kind.key if (key := key_of(event.properties.get(name)))), None)
 
 
+def parents_in(parent: Kind | None, thing: Thing) -> set[str]:
+    """The keys of the parent that an entity names."""
+    names = parent.key if parent else ()
+    return {key for name in names if (key := key_of(thing.fields.get(name)))}
+
+
+def parts_of(kind: Kind, key: str | None, book: Playbook, things: Things) -> list[Thing]:
+    """The entity of a key and the parts within it."""
+    if key is None or key not in things[kind.name]:
+        return []
+    parts = [
+        thing
+        for part in book.kinds.values()
+        if part.within == kind.name
+        for thing in things[part.name].values()
+        if key in parents_in(kind, thing)
+    ]
+    return [things[kind.name][key], *parts]
+
+
+def newest_about(kind: Kind, thing: Thing, book: Playbook, history: History) -> list[Event]:
+    """The newest event of each name about an entity, with the fields of the entity as its properties."""
+    folder = Folder(book, kind, history, {})
+    result = []
+    for name in kind.of.names if kind.of else ():
+        about = [event for event in folder.named([name]) if folder.own_key(event) == thing.key]
+        if about:
+            typed_fields = book.type_properties(thing.fields)
+            result.append(dataclasses.replace(about[-1], properties=dict(thing.fields), typed=typed_fields))
+    return result
+
+
 class Folder:
     """Folds the entities of one kind."""
 
@@ -224,7 +256,8 @@ class Folder:
         for event in self.named(self.kind.closed_by):
             how, key = self.kind.closed_by[event.name], key_in(self.kind, event)
             for thing in result.values():
-                if how == "all" or (key is None and self.parent is None):
+                names_none = key is None and (self.parent is None or key_in(self.parent, event) is None)
+                if how == "all" or names_none:
                     thing.closed = thing.closed or thing.updated <= event.occurred
                 elif key is not None:
                     thing.closed = thing.closed or thing.key == key
@@ -233,8 +266,7 @@ class Folder:
 
     def parents(self, thing: Thing) -> set[str]:
         """The keys of the parent that an entity names."""
-        names = self.parent.key if self.parent else ()
-        return {key for name in names if (key := key_of(thing.fields.get(name)))}
+        return parents_in(self.parent, thing)
 
     # ---- a list to which events add
 

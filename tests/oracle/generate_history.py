@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .draw import Draw, first_day, has_more
-from .generate_language import has_language
+from .generate_language import has_language, tells_early
 from .generate_more import More
 
 DAYS = 21
@@ -26,6 +26,7 @@ def make_history(seed: int, people: int, folder: Path, *, days: int = DAYS) -> d
     draw.number(1)  # `first_day` has taken the first one
     story = Story(draw, start, days)
     story.restores = has_language(seed)
+    story.tells_early = tells_early(seed)
     if has_more(seed):
         story.more = More(seed, sends_in(folder))
     for number in range(1, people + 1):
@@ -68,6 +69,8 @@ class Story:
         self.more: More | None = None
         # Whether cancelled orders may be restored.
         self.restores = False
+        # Whether parcels are told before their orders.
+        self.tells_early = False
 
     def person(self, number: int) -> None:
         """One person's weeks."""
@@ -249,6 +252,9 @@ def buy(story: Story, cart: str | None = None) -> None:
         properties["currency"] = draw.pick(["EUR", "USD", "GBP"])
     if cart and draw.share(60):
         properties["cart_id"] = cart
+    if story.tells_early and draw.share(60):
+        send(story, order)
+        story.later(1, 30, 900, 3000)
     story.tell("Order Completed", properties)
     if draw.share(25):
         story.later(0, 2, 600)
@@ -263,7 +269,7 @@ def buy(story: Story, cart: str | None = None) -> None:
 def send(story: Story, order: str) -> None:
     """A parcel."""
     draw = story.draw
-    parcel = story.key("s")
+    parcel = f"{order}-{draw.number(3)}" if story.tells_early else story.key("s")
     story.tell("Order Shipped", {"order_id": order, draw.pick(["shipment_id", "tracking_number"]): parcel})
     story.later(600, 2000)
     if draw.share(60):

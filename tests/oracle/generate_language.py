@@ -43,6 +43,11 @@ def has_language(seed: int) -> bool:
     return seed >= 21
 
 
+def tells_early(seed: int) -> bool:
+    """Whether parcels of a seed are told before their orders, and measures announce them."""
+    return seed >= 31
+
+
 def add_language(draw: Draw, spec: Spec, start: dt.date) -> None:
     """Add to playbook.yaml what the measures below read."""
     spec["properties"] = {**spec["properties"], **PROPERTIES}
@@ -131,6 +136,17 @@ def language_measures(draw: Draw, measures: dict[str, Spec]) -> dict[str, Spec]:
         if result[path]["purpose"] != "transactional":
             result[path]["holdout"] = draw.pick(["30%", "60%"])
     return result
+
+
+def on_parcel(draw: Draw) -> dict[str, Spec]:
+    """A parcel is announced to customers."""
+    spec = base(draw, {"event": "Order Shipped"})
+    spec["entity"] = "shipment"
+    spec["once"] = draw.pick(["per entity", "per entity", "per order_id", "per contact", "per event"])
+    if draw.share(50):
+        spec["while"] = "open"
+    spec["steps"] = steps(draw)
+    return {draw.pick(["customer/any/on_parcel", "customer/excite+/on_parcel"]): spec}
 
 
 def on_segment(draw: Draw) -> dict[str, Spec]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from .draw import Draw, first_day, has_more
-from .generate_language import add_language, has_language, language_measures
+from .generate_language import add_language, has_language, language_measures, on_parcel, tells_early
 from .generate_measures import TOPICS, ZONES, Spec, choose_measures, more_measures
 
 MAIL = """---
@@ -53,6 +53,8 @@ def write_playbook(folder: Path, seed: int, *, modern: bool = True) -> None:
     if has_language(seed):
         own = Draw("language", seed)
         measures = language_measures(own, measures)
+        if tells_early(seed):
+            measures |= on_parcel(own)
         add_language(own, spec, first_day(seed))
     write_layout(folder)
     write_yaml(folder / "playbook.yaml", spec)

@@ -4,11 +4,12 @@ import datetime as dt
 from typing import Any
 
 from . import clock
+from .entities import key_in, newest_about, parts_of
 from .person import by_condition
-from .rules import Event, Measure, Milestone, Watched
+from .rules import NO_EVENTS, Event, Measure, Milestone, Watched
 from .runs import Running
 from .state import Mail, Merged, Run, speaks_of, was_granted, watched_by
-from .values import NEVER, key_of
+from .values import NEVER, as_list, key_of
 
 
 class Person(Running):
@@ -364,6 +365,8 @@ class Person(Running):
                 and measure.trigger_events.match(event)
             ):
                 self.start(measure, now, event.occurred, event=event)
+        if before[0] == "lead" and self.track == "customer":
+            self.fire_earlier_events(event, now)
         for measure in self.book.measures:
             topic = measure.trigger.get("consent") if isinstance(measure.trigger, dict) else None
             if not topic or topic in counts["consent"] or self.consent(topic) != "granted":
@@ -373,6 +376,29 @@ class Person(Running):
         self.dates_of_entities(now)
         self.silences(now)
         self.judge_conditions(now)
+
+    def fire_earlier_events(self, event: Event, now: int) -> None:
+        """Earlier events of the entity that makes a customer, and of its parts."""
+        concerned = {
+            (thing.kind, thing.key): thing
+            for name in as_list(self.book.conversion["by"])
+            if isinstance(name, str) and (kind := self.book.kinds.get(name))
+            if event.name in (kind.counts_from or kind.of or NO_EVENTS).names
+            for thing in parts_of(kind, key_in(kind, event), self.book, self.things)
+        }
+        for measure in self.book.measures:
+            kind = self.book.kinds.get(measure.entity)
+            if measure.track != "customer" or measure.per == "event" or kind is None or kind.of is None:
+                continue
+            earlier = [
+                (newest.occurred, newest.name, key, thing, newest)
+                for (name, key), thing in concerned.items()
+                if name == kind.name and measure.trigger_events is not None and not is_object(measure)
+                for newest in newest_about(kind, thing, self.book, self.history)
+                if newest.name != event.name and measure.trigger_events.match(newest)
+            ]
+            for occurred, _, _, thing, newest in sorted(earlier, key=lambda start: start[:3]):
+                self.start(measure, now, occurred, event=newest, thing=thing)
 
     def fire_stage(self, event: Event, before: tuple[str, str], now: int) -> None:
         """The triggers of a stage that was entered, not of one to which the person fell back."""

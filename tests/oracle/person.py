@@ -7,7 +7,7 @@ from typing import Any
 
 from . import clock
 from .conditions import View
-from .entities import ZERO, Thing, Things, cost
+from .entities import ZERO, Thing, Things, cost, parents_in
 from .folds import fold_facts
 from .rules import Event, Measure, Playbook
 from .state import Mail, Merged, Run, consent_of
@@ -100,8 +100,13 @@ class Known:
         return View(self.facts, now, self.zone, scope)
 
     def thing_of(self, run: Run) -> Thing | None:
-        """The entity that a run is about."""
-        return self.things.get(run.entity, {}).get(run.entity_key or "")
+        """The entity that a run is about; for the key of its parent the newest part."""
+        known, key = self.things.get(run.entity, {}), run.entity_key or ""
+        kind = self.book.kinds.get(run.entity)
+        if key in known or kind is None or kind.within not in self.book.kinds:
+            return known.get(key)
+        parts = [thing for thing in known.values() if key in parents_in(self.book.kinds[kind.within], thing)]
+        return max(parts, key=lambda thing: (thing.updated, thing.opened), default=None)
 
     def fits(self, measure: Measure) -> bool:
         """Whether the person stands where a measure is for."""

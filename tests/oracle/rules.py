@@ -68,6 +68,9 @@ class Events:
         )
 
 
+NO_EVENTS = Events([])
+
+
 @dataclasses.dataclass(slots=True)
 class Lines:
     """The list inside an entity."""

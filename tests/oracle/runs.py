@@ -5,7 +5,7 @@ from typing import Any
 
 from . import clock
 from .calendars import Calendar
-from .entities import Thing
+from .entities import Thing, key_in
 from .guard import Guard
 from .person import Known, Moments, offset_of
 from .rules import Event, Measure, Playbook, Step
@@ -203,7 +203,8 @@ class Running(Known):
         kind = self.book.kinds.get(measure.entity)
         if kind is None or event is None:
             return None
-        return next((key for name in kind.key if (key := key_of(event.properties.get(name)))), None)
+        parent = self.book.kinds.get(kind.within)
+        return key_in(kind, event) or (key_in(parent, event) if parent else None)
 
     def end(self, run: Run, reason: str, now: int) -> None:
         """End a run and cancel its mail that has not left."""

@@ -61,6 +61,13 @@ def test_words_change_the_content_hash_only(path: str, old: str, new: str) -> No
         ),
         # A verdict's `where` reads the property's type, and one audience reads the verdict.
         ("playbook.yaml", "where: score >= 9", "where: score >= 8", {"customer/any/coupon"}),
+        # The exit of one measure reads it.
+        (
+            "playbook.yaml",
+            "spent: {sum: revenue, of: Order Completed}",
+            "spent: {sum: revenue, of: Order Paid}",
+            {"customer/any/coupon"},
+        ),
         # No measure reads it; the whole playbook differs all the same.
         ("playbook.yaml", "within: 14d}}", "within: 15d}}", set()),
     ],
@@ -68,7 +75,8 @@ def test_words_change_the_content_hash_only(path: str, old: str, new: str) -> No
 def test_rules_change_the_rules_hash_of_whom_they_concern(
     path: str, old: str, new: str, measures: set[str]
 ) -> None:
-    before, after = built(a_playbook()).playbook, built(changed(path, old, new)).playbook
+    files = changed(COUPON, "exit: [Order Completed,", "exit: [Order Completed, {when: spent >= 300},")
+    before, after = built(files).playbook, built(changed(path, old, new, files=files)).playbook
     assert before.rules_hash != after.rules_hash
     differing = {
         name

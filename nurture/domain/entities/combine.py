@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from nurture.domain.contact import Contact
+from nurture.domain.entities.cancellations import cancellations, note_cancellations
 from nurture.domain.entities.dropped import TOTALS
 from nurture.domain.entities.net_facts import compacted
 from nurture.domain.entities.reading import mark_of
@@ -90,8 +91,6 @@ def _combined(entity: Entity, added: Entity) -> Entity:
         touched_at=max(entity.touched_at, added.touched_at),
         closed_at=_latest(entity.closed_at, added.closed_at),
         counted_at=_earliest(entity.counted_at, added.counted_at),
-        cancelled_at=_earliest(entity.cancelled_at, added.cancelled_at),
-        cancelled_again_at=max(entity.cancelled_again_at, added.cancelled_again_at),
         restored_at=max(entity.restored_at, added.restored_at),
         refunds=dict(entity.refunds),
         reversed_at=_earliest(entity.reversed_at, added.reversed_at),
@@ -106,6 +105,7 @@ def _combined(entity: Entity, added: Entity) -> Entity:
         parent=max(entity.parent, added.parent),
         shares=None if whole is not None else entity.shares or added.shares,
     )
+    note_cancellations(result, [*cancellations(entity), *cancellations(added)])
     for name, stamp in added.stamps.items():
         if stamp > result.stamps.get(name, NO_STAMP):
             result.stamps[name], result.fields[name] = stamp, added.fields[name]

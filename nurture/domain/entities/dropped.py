@@ -64,6 +64,7 @@ def _bury(memory: Memory, kind: EntityKind, key: str, entity: Entity, playbook: 
         counted_at=entity.counted_at,
         cancelled_at=entity.cancelled_at,
         cancelled_again_at=entity.cancelled_again_at,
+        cancellations=entity.cancellations,
         restored_at=entity.restored_at,
         refunds=entity.refunds,
         reversed_at=entity.reversed_at,

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from nurture.domain.contact import Contact
+from nurture.domain.entities.cancellations import note_cancellations
 from nurture.domain.entities.lines import is_line_event, rows_of, update_lines
 from nurture.domain.entities.reading import (
     SKU,
@@ -185,8 +186,7 @@ def _reverse(entity: Entity, event: Event, kind: EntityKind, reversal: Reversal)
     at, full = event.occurred_at, event.properties.get("full")
     entity.newest[event.name] = max(entity.newest.get(event.name, NEVER), at)
     if reversal.amount is None or full is True:
-        entity.cancelled_at = at if entity.cancelled_at is None else min(entity.cancelled_at, at)
-        entity.cancelled_again_at = max(entity.cancelled_again_at, at)
+        note_cancellations(entity, [at])
         return
     amount: int | None = coerce(event.properties.get(reversal.amount), "decimal")
     of, (rows, value) = reversal.amount, _sent_back(event, kind)

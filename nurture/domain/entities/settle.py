@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Final
 
 from nurture.domain.contact import Contact
+from nurture.domain.entities.cancellations import standing_cancellation
 from nurture.domain.entities.doubts import note_doubts
 from nurture.domain.entities.dropped import drop_oldest, seen_at
 from nurture.domain.entities.lines import bought_lines, settle_lines
@@ -100,7 +101,7 @@ def _closed_at(key: str, entity: Entity, closings: Closings) -> Instant | None:
 
 def _reversed_at(contact: Contact, entity: Entity, kind: EntityKind, playbook: Playbook) -> Instant | None:
     """Return since when an entity is reversed: cancelled, refunded up to its total, or its parent is."""
-    cancelled_at = _cancelled_at(entity)
+    cancelled_at = standing_cancellation(entity)
     instants = [] if cancelled_at is None else [cancelled_at]
     if entity.refunds and (refunded_at := refunded_in_full_at(entity, kind, playbook)) is not None:
         instants.append(refunded_at)
@@ -109,13 +110,6 @@ def _reversed_at(contact: Contact, entity: Entity, kind: EntityKind, playbook: P
         if parent is not None and parent.reversed_at is not None:
             instants.append(parent.reversed_at)
     return min(instants, default=None)
-
-
-def _cancelled_at(entity: Entity) -> Instant | None:
-    """Return since when it is cancelled; None where it is not, or where it was restored since."""
-    if entity.cancelled_at is None or entity.restored_at <= entity.cancelled_at:
-        return entity.cancelled_at
-    return entity.cancelled_again_at if entity.cancelled_again_at >= entity.restored_at else None
 
 
 def _mark_replaced(known: dict[str, Entity]) -> bool:

@@ -17,6 +17,7 @@ from nurture.domain.facts import fold
 from nurture.domain.instant import NEVER, Instant
 from nurture.domain.journey import steps, triggers, waits
 from nurture.domain.journey.changes import FactsBefore, conditions_reading, note_changes
+from nurture.domain.journey.earlier_events import start_by_earlier_events
 from nurture.domain.journey.entity_dates import end_runs_of_moved_dates, start_by_entity_dates
 from nurture.domain.journey.line_watches import lines_before, note_changed_lines
 from nurture.domain.journey.next_alarm import next_alarm
@@ -319,6 +320,7 @@ def _start_runs(work: Work, event: Event, folded: _Folded, at: Instant, *, has_n
     triggers.start_by_milestones(work, folded.reached, event, at)
     if not is_from_colleague(event):
         triggers.start_by_event(work, event, at)
+        start_by_earlier_events(work, folded.moved, event, at)
     triggers.start_by_consent(work, folded.consent, event, at)
     if folded.is_about_entities or has_new_zone:
         # An instant may be another day of the calendar where the person is now.

@@ -132,10 +132,13 @@ def _end_about_cancellation(work: Work, kind: EntityKind, key: str, at: Instant)
         if (run.entity, run.entity_key) == (kind.name, key) and run.origin.event in names:
             work.stop(run, "entity_restored", at)
     for measure in work.index.about.get(kind.name, ()):
-        is_about_it = isinstance(measure.trigger, OnEvent) and names.issuperset(measure.trigger.names)
-        if is_about_it and measure.root in work.contact.memory.run_starts:
-            # The last mail of a run that has ended may still wait.
-            work.cancel(measure.root, None, "entity_restored", at, entity=kind.name, entity_key=key)
+        if not isinstance(measure.trigger, OnEvent) or measure.root not in work.contact.memory.run_starts:
+            continue
+        # The last mail of a run that has ended may still wait.
+        for name in sorted(names.intersection(measure.trigger.names)):
+            work.cancel(
+                measure.root, None, "entity_restored", at, entity=kind.name, entity_key=key, begun_by=name
+            )
 
 
 # ---- exits -----------------------------------------------------------------------------------------------

@@ -170,8 +170,12 @@ class Work:
         *,
         entity: str = "",
         entity_key: str = "",
+        begun_by: str = "",
     ) -> None:
-        """Cancel the queued mail of a run, or (None) of all runs of the measure or about the entity, up to `at`."""
-        ending = Cancellation(measure, run_key, reason, at, entity, entity_key)
+        """Cancel the queued mail of a run, or (None) of all runs of the measure or about the entity, up to `at`.
+
+        begun_by: of the runs about the entity, those alone that an event of this name began; "" for all.
+        """
+        ending = Cancellation(measure, run_key, reason, at, entity, entity_key, begun_by)
         self.result.cancellations.append(ending)
         self.result.messages = cancelled_by(ending, self.result.messages, self.result.runs)

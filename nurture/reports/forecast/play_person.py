@@ -176,7 +176,7 @@ def _is_covered(play: Play, ending: Cancellation, row: Any) -> bool:
         return False
     if ending.entity:
         run = play.runs.get((row.contact_id, row.measure, row.run_key))
-        return run is not None and (run.entity, run.entity_key) == (ending.entity, ending.entity_key)
+        return run is not None and ending.is_about(run)
     return ending.run_key in (None, row.run_key)
 
 

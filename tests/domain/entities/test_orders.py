@@ -15,7 +15,19 @@ from nurture.domain.hints import may_hint_tell
 from nurture.domain.journey.advance import advance
 from nurture.domain.measure import OnStage
 from tests.domain.build import a_measure
-from tests.domain.entities.shop import DAY, HOUR, NOON, after, changed, happened, order, product, shop, state
+from tests.domain.entities.shop import (
+    DAY,
+    HOUR,
+    NOON,
+    after,
+    changed,
+    happened,
+    order,
+    product,
+    shop,
+    shuffles,
+    state,
+)  # fmt: skip
 
 ORDER = shop().entities["order"]
 BEANS = product("yirga", 2, 20, category="beans")
@@ -156,6 +168,16 @@ def test_a_cancelled_order_that_is_restored_stands_again(words: list[tuple[str, 
         assert (contact.facts["orders"], contact.facts["spent"]) == ((1, 10000) if stands else (0, 0))
         assert contact.track == ("customer" if stands else "lead")
     assert after(happened("Order Restored", DAY, order_id="A")).facts["orders"] == 0
+
+
+def test_of_two_cancellations_after_a_restoration_the_earlier_one_reverses() -> None:
+    words = [("Cancelled", 1), ("Restored", 2), ("Cancelled", 3), ("Cancelled", 4), ("Cancelled", 5)]
+    history = [happened(f"Order {word}", at * DAY, order_id="A") for word, at in words]
+    for arrival in shuffles([order("A"), *history], 6):
+        contact = after(*arrival)
+        assert contact.memory.entities["order"]["A"].reversed_at == NOON + 3 * DAY
+    late = after(order("A"), *history, happened("Order Restored", 3 * DAY + HOUR, order_id="A"))
+    assert late.memory.entities["order"]["A"].reversed_at == NOON + 4 * DAY
 
 
 def test_an_order_is_restored_before_and_after_it_is_dropped() -> None:

@@ -1,5 +1,7 @@
 """An order whose cancellation is taken back: mail about the cancellation goes, mail about a refund stays."""
 
+from dataclasses import replace
+
 from nurture.domain.contact import Advance, Contact
 from nurture.domain.event import Event
 from nurture.domain.journey.advance import advance
@@ -24,10 +26,11 @@ REFUNDED = an_event("Order Refunded", NOON + HOUR, order_id="A", refund_id="r1",
 RESTORED = an_event("Order Restored", NOON + 2 * HOUR, order_id="A")
 
 
-def about(name: str, *steps: MailStep | WaitFor) -> Measure:
-    """Return a measure that such an event about an order starts."""
+def about(name: str, *steps: MailStep | WaitFor, also: str = "") -> Measure:
+    """Return a measure that such an event about an order starts; also: another event that starts it."""
+    names = (name, also) if also else (name,)
     return a_measure(
-        "any/about", trigger=OnEvent((name,)), entity="order", once=Once("order_id"),
+        "any/about", trigger=OnEvent(names), entity="order", once=Once("event" if also else "order_id"),
         steps=steps or (MailStep("one", "one"),),
     )  # fmt: skip
 
@@ -57,6 +60,22 @@ def test_a_run_about_a_cancellation_ends_when_it_is_taken_back() -> None:
     result = live(measure, BOUGHT, CANCELLED, RESTORED)
     assert [(run.status, run.reason) for run in result.runs.values()] == [("stopped", "entity_restored")]
     assert [mail.cancelled for mail in result.messages] == ["entity_restored"]
+
+
+def test_of_a_measure_about_both_only_the_mail_of_the_cancellation_goes() -> None:
+    measure = about("Order Cancelled", also="Order Refunded")
+    part = replace(REFUNDED, properties={**REFUNDED.properties, "total": 4})
+    begun = live(measure, BOUGHT, part, CANCELLED)
+    result = live(measure, RESTORED, contact=begun.contact)
+    assert {(ending.reason, ending.begun_by) for ending in result.cancellations} == {
+        ("entity_restored", "Order Cancelled")
+    }
+    whole = live(measure, BOUGHT, part, CANCELLED, RESTORED)
+    of_event = {run.origin.event: run.key for run in whole.runs.values()}
+    assert {mail.run_key: mail.cancelled for mail in whole.messages} == {
+        of_event["Order Refunded"]: "",
+        of_event["Order Cancelled"]: "entity_restored",
+    }
 
 
 def test_mail_about_a_refund_stays() -> None:
