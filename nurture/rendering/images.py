@@ -6,7 +6,7 @@ contains the hash of its bytes, so caches may keep it for ever: a changed image 
 
 import binascii
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -69,6 +69,14 @@ def read_images(files: Mapping[str, str]) -> dict[str, Image]:
 def image_links(images: Mapping[str, Image], base_url: str) -> dict[str, str]:
     """Return link name (`image_logo`) -> URL."""
     return {f"image_{name}": f"{base_url}/a/{image.hash}" for name, image in images.items()}
+
+
+def embed_images(html: str, images: Mapping[str, Image], base_url: str) -> str:
+    """Return the HTML with these images inside, for a page that is read without a network."""
+    for image in images.values():
+        data = f"data:{image.type};base64,{b64encode(image.data).decode()}"
+        html = html.replace(f"{base_url}/a/{image.hash}", data)
+    return html
 
 
 def picture(url: Any, hosts: Any, fallback: Any) -> str:

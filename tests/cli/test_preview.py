@@ -3,6 +3,7 @@
 import json
 import mailbox
 import os
+import re
 import shutil
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -45,6 +46,12 @@ def test_a_mail_of_a_folder_is_shown_as_it_is_written_now(nurture: Shell, folder
     )
     assert "change the water first" in shown(nurture, *words)["text"]
     assert not Path("nurture.db").exists()
+
+
+def test_the_programmes_pictures_are_in_the_page(nurture: Shell) -> None:
+    html = shown(nurture, f"{WELCOME}/guide", "--playbook", str(SHIPPED))["html"]
+    assert 'src="data:image/png;base64,' in html
+    assert not re.search(r"https://[^\"]*/a/[0-9a-f]{16}", html), "no server is there to show one"
 
 
 def test_a_variant_and_a_language_can_be_chosen(nurture: Shell, folder: Path) -> None:

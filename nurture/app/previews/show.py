@@ -8,8 +8,10 @@ from nurture.app.services import Services
 from nurture.domain.errors import InputError
 from nurture.domain.measure import NotifyStep
 from nurture.rendering.errors import TemplateFault
+from nurture.rendering.images import embed_images
 from nurture.rendering.owner_mail import owner_sample_view, render_owner_mail
 from nurture.rendering.render import render, render_parts
+from nurture.rendering.sample import SAMPLE_BASE_URL
 
 
 def preview(source: PreviewSource, target: str, options: PreviewOptions = NO_OPTIONS) -> dict[str, Any]:
@@ -34,7 +36,8 @@ def preview(source: PreviewSource, target: str, options: PreviewOptions = NO_OPT
         "subject": parts.subject,
         "preheader": parts.preheader,
         "text": parts.text,
-        "html": parts.html,
+        # The pictures are inside, because a preview is looked at without a server.
+        "html": embed_images(parts.html, mail.loaded.templates.images, SAMPLE_BASE_URL),
         "notes": list(mail.notes),
     }
 

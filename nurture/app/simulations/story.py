@@ -1,6 +1,5 @@
 """The story of one simulated person: what happened to them, and the mails that they got."""
 
-from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,7 +8,7 @@ from nurture.app.simulations.run import Played
 from nurture.domain.cells.measure_names import MeasureNames
 from nurture.domain.instant import DAY, to_iso
 from nurture.pictures import SpanRow
-from nurture.playbook import LoadedPlaybook
+from nurture.rendering.images import embed_images
 from nurture.reports.person import Moment, load_timeline
 from nurture.reports.simulated.rows import PersonRow
 
@@ -60,7 +59,9 @@ def tell_story(played: Played) -> Story | None:
 
 def _show(played: Played, number: int) -> StoryMail:
     mail = messages.show(played.services, str(number))
-    html = _with_images(mail["html"] or "", played.loaded, played.services.settings.public_url)
+    html = embed_images(
+        mail["html"] or "", played.loaded.templates.images, played.services.settings.public_url
+    )
     name = f"{mail['measure']}/{mail['step']}"
     text = _plain_line_ends(mail["text"] or "")
     return StoryMail(mail["sent"] or "", name, mail["subject"] or "", _plain_line_ends(html), text)
@@ -68,14 +69,6 @@ def _show(played: Played, number: int) -> StoryMail:
 
 def _plain_line_ends(text: str) -> str:
     return text.replace("\r\n", "\n")
-
-
-def _with_images(html: str, loaded: LoadedPlaybook, base_url: str) -> str:
-    """Return the HTML with the programme's own images inside, because the page loads nothing."""
-    for image in loaded.templates.images.values():
-        data = f"data:{image.type};base64,{b64encode(image.data).decode()}"
-        html = html.replace(f"{base_url}/a/{image.hash}", data)
-    return html
 
 
 def _spans(played: Played, person: PersonRow, names: MeasureNames) -> list[SpanRow]:
