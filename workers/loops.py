@@ -12,6 +12,7 @@ from nurture.app import ingest
 from nurture.app.event_body import split_body
 from nurture.app.experiments import judge_daily
 from nurture.app.feedback import process_feedback as work_feedback
+from nurture.app.figures.brief import send_weekly
 from nurture.app.models.weekly import learn_weekly
 from nurture.app.referral_codes import name_referrers
 from nurture.app.sends.hand_in import continue_sends
@@ -222,10 +223,11 @@ def feedback(context: Context) -> Counts:
 
 
 def measure(context: Context) -> Counts:
-    """Judge all measures, unless a process did so today, and learn the models of this week."""
+    """Judge all measures, unless a process did so today, learn the models of this week, and mail the Monday brief."""
     with timed(MEASUREMENT):
         done = judge_daily(context.services)
         done.add(learn_weekly(context.services))
+        done.add(send_weekly(context.services))
     count(MEASUREMENT, done)
     return done
 

@@ -27,7 +27,7 @@ from nurture.database.schema import job_slots
 from nurture.delivery.journal import queries as journal_queries
 from nurture.delivery.journal import restore_detection
 from nurture.delivery.lanes import delete_ended_rests
-from nurture.domain.instant import DAY, HOUR, SECOND, Instant
+from nurture.domain.instant import DAY, HOUR, SECOND, WEEK, Instant
 from nurture.domain.retention import compute_retention
 from nurture.feedback import clicks
 from nurture.feedback.sunset import sunset
@@ -65,7 +65,10 @@ def look(connection: sa.Connection, services: Services, now: Instant) -> None:
 def tidy(connection: sa.Connection, _services: Services, now: Instant) -> None:
     """Forget the slots of yesterday, who followed links the day before, and rests of domains that ended."""
     clicks.delete_judged(connection, now=now)
-    connection.execute(job_slots.delete().where(job_slots.c.slot < now - DAY))
+    # A brief is worth sending for days, and its slot keeps it from being sent twice.
+    keep_for = sa.case((job_slots.c.job.startswith("brief:"), WEEK), else_=DAY)
+    is_old = job_slots.c.slot < now - keep_for
+    connection.execute(job_slots.delete().where(is_old))
     health_queries.delete_old(connection, lost=now - DAY, counts=now - 2 * DAY, samples=now - HOUR)
     delete_ended_rests(connection, before=now - DAY)
     journal_queries.delete_old(

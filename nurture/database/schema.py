@@ -939,7 +939,7 @@ notices = sa.Table(
     "notices",
     metadata,
     _id(),
-    # reply | overdue | pause | notify
+    # reply | overdue | pause | notify | verdict | brief
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("dialogue_id", sa.BigInteger),
     sa.Column("contact_id", sa.BigInteger),

@@ -147,6 +147,11 @@ class Settings(BaseModel):
     escalate_to: Annotated[str, AfterValidator(text.address)] = Field(
         default="", description="address told when an answer is overdue; default: REPLIES_TO"
     )
+    brief_to: Words = Field(
+        default=(),
+        description="owners of the playbook who get the Monday brief, each NAME or NAME:LANGUAGE (mira:zh-CN);"
+        " `nobody`: none; default: ESCALATE_TO",
+    )
     reply_within: Annotated[str, AfterValidator(text.duration)] = Field(
         default="1d",
         description="how long an answer may take, in the business hours of the owner of cases",

@@ -1,13 +1,16 @@
-"""Mails to our own staff with the received mail attached, and short confirmations to a person who wrote: plain text."""
+"""Mails to our own staff, with the received mail attached or an HTML part, and short confirmations to a person."""
 
 import base64
 from dataclasses import dataclass
 from email.utils import format_datetime
 from hashlib import blake2b
+from typing import Final
 
 from nurture.domain.instant import Instant, to_datetime
 from nurture.rendering.clean_text import clean_body
 from nurture.rendering.headers import phrase, unstructured
+
+_ATTACHED: Final = 'attachment; filename="message.eml"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Notice:
     key: str
     # The received mail, byte for byte; empty for none.
     original: bytes = b""
+    # The same as HTML; empty for none. A mail has this or the received mail.
+    html: str = ""
     # A program wrote it in answer to a mail (RFC 3834), so no program answers it.
     is_automatic: bool = False
 
@@ -48,19 +53,22 @@ def notice_bytes(notice: Notice) -> bytes:
     if notice.reply_to:
         lines.append(f"Reply-To: {', '.join(notice.reply_to)}")
     text = ("text/plain; charset=utf-8", "", clean_body(notice.text).replace("\n", "\r\n").encode())
-    if not notice.original:
+    if notice.html:
+        kind, second = "alternative", ("text/html; charset=utf-8", "", notice.html.encode())
+    elif notice.original:
+        kind, second = "mixed", ("application/octet-stream", _ATTACHED, notice.original)
+    else:
         return _join_lines([*lines, *_part_lines(*text)])
     boundary = f"=_n{tag}"
-    attached = ("application/octet-stream", 'attachment; filename="message.eml"', notice.original)
     return _join_lines(
         [
             *lines,
-            f'Content-Type: multipart/mixed; boundary="{boundary}"',
+            f'Content-Type: multipart/{kind}; boundary="{boundary}"',
             "",
             f"--{boundary}",
             *_part_lines(*text),
             f"--{boundary}",
-            *_part_lines(*attached),
+            *_part_lines(*second),
             f"--{boundary}--",
         ]
     )

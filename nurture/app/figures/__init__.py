@@ -1,0 +1,1 @@
+"""Figures about people, orders and answers, one module for each report."""

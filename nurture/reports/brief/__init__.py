@@ -1,0 +1,1 @@
+"""The Monday brief: one page about a week, for the owner of the programme."""
