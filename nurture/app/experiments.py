@@ -1,5 +1,6 @@
 """Experiments: judge measures daily, and report what each one's trial shows."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,11 +13,11 @@ from nurture.domain.instant import DAY
 from nurture.domain.playbook import Playbook
 from nurture.measurement.daily import DailyTask, judge_measures
 from nurture.measurement.decision_queries import has_slot, load_decisions, take_slot
-from nurture.measurement.trials import measure_trials
+from nurture.measurement.trials import MeasuredTrial, measure_trials
 from nurture.measurement.verdict_times import Known, known_of
 from nurture.playbook.epoch_queries import begin_epochs
 from nurture.playbook.queries import lock_active
-from nurture.reports.experiments import arm_rows, decision_row, experiment_row, variant_rows
+from nurture.reports.experiments import arm_rows, decision_row, experiment_row, offer_rows, variant_rows
 
 _JOB = "judge"
 
@@ -84,6 +85,17 @@ def _named(playbook: Playbook, path: str) -> tuple[str, str, str]:
 
 def list_variants(services: Services, path: str | None = None) -> list[dict[str, Any]]:
     """Return one row for each variant of one measure or of all. Raises NotFoundError with the nearest paths."""
+    return _rows_of_variants(services, path, variant_rows)
+
+
+def list_offers(services: Services, path: str | None = None) -> list[dict[str, Any]]:
+    """Return the ladder of the variants of one measure or of all. Raises NotFoundError with the nearest paths."""
+    return _rows_of_variants(services, path, offer_rows)
+
+
+def _rows_of_variants(
+    services: Services, path: str | None, rows_of: Callable[[MeasuredTrial], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
     with services.database.read() as connection:
         playbook = services.playbooks.active(connection).playbook
         measures = playbook.measures.values() if path is None else [find_measure(playbook, path)]
@@ -92,5 +104,5 @@ def list_variants(services: Services, path: str | None = None) -> list[dict[str,
     return [
         {"measure": paths[root], **row}
         for root in sorted(trials, key=lambda root: paths[root])
-        for row in variant_rows(trials[root])
+        for row in rows_of(trials[root])
     ]

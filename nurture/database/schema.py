@@ -1006,6 +1006,8 @@ experiments = sa.Table(
     sa.Column("within", Instant, nullable=False),
     # The currency of the amounts that it adds; "": it adds any.
     sa.Column("currency", sa.Text, nullable=False, server_default=""),
+    # The name of the outcomes whose amounts are taken off; "": none are.
+    sa.Column("incentive", sa.Text, nullable=False, server_default=""),
     # Amounts above it are cut, in hundredths; NULL: none is.
     sa.Column("cap", sa.BigInteger),
     # JSON text: the shares held back that its file declares, at first and later.

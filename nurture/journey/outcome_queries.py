@@ -11,17 +11,18 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from nurture.database.bulk import any_of_parameter, insert, list_text
+from nurture.database.bulk import any_of, any_of_parameter, insert, list_text
 from nurture.database.schema import contacts as contacts_table
-from nurture.database.schema import outcomes
+from nurture.database.schema import coupons, outcomes
 from nurture.domain.accounts import is_from_colleague
 from nurture.domain.contact import Contact
 from nurture.domain.entities import counted_at, entity_key, mark_of, net_amount
 from nurture.domain.entities.net_facts import currency_of, is_standing
 from nurture.domain.event import Event
 from nurture.domain.experiment.epochs import Outcome, outcomes_of
+from nurture.domain.experiment.incentives import codes_of, given_away, incentive_of, incentives_of
 from nurture.domain.instant import Instant
-from nurture.domain.playbook import Playbook
+from nurture.domain.playbook import EntityKind, Playbook
 
 _COLUMNS: Final = tuple(column.name for column in outcomes.c)
 _KEY: Final = tuple(column.name for column in outcomes.primary_key)
@@ -43,7 +44,7 @@ def record_outcomes(
     """Add the outcomes of these contacts, whose states are those after the events; return how many rows.
 
     refolded: contacts whose entities may have changed without an event of theirs, as by a merge. At most two
-    statements run, none when nothing concerns an outcome.
+    statements run, and one more where an order used a coupon; none when nothing concerns an outcome.
     """
     wanted = _wanted(playbook)
     by_id = {state.id: state for state in states}
@@ -71,6 +72,8 @@ class _Wanted:
     by_event: Mapping[str, Outcome]
     # Names of events after which an entity may count, stand or be worth something else.
     entity_events: frozenset[str]
+    # Name of the outcomes for what a measure's coupons gave away -> (its identity, the kind of entities).
+    incentives: Mapping[str, tuple[str, str]]
 
 
 @lru_cache(maxsize=8)
@@ -87,9 +90,11 @@ def _wanted(playbook: Playbook) -> _Wanted:
             for reversal in kind.reversed_by:
                 names.update(reversal.match.names)
             kind = playbook.entities.get(kind.within)
-    return _Wanted(
-        kinds, {outcome.name: outcome for outcome in found if not outcome.is_entity}, frozenset(names)
-    )
+    by_event = {outcome.name: outcome for outcome in found if not outcome.is_entity}
+    incentives = {
+        incentive_of(root): (root, kind) for kind, roots in incentives_of(playbook).items() for root in roots
+    }
+    return _Wanted(kinds, by_event, frozenset(names), incentives)
 
 
 def _row_of_event(event: Event, contact: int, outcome: Outcome) -> _Row:
@@ -131,10 +136,12 @@ def _differences(
     """Return the rows after which those of each entity add up to what stands."""
     if not states:
         return []
-    stored = _load(connection, [state.id for state in states], _wanted(playbook).kinds)
-    rows: list[_Row] = []
+    wanted = _wanted(playbook)
+    names = [*(kind.name for kind in wanted.kinds), *wanted.incentives]
+    stored = _load(connection, [state.id for state in states], names)
+    rows: list[_Row] = list(_incentive_rows(connection, states, stored, playbook, now))
     for state in states:
-        for outcome in _wanted(playbook).kinds:
+        for outcome in wanted.kinds:
             standing = _standing(state, outcome, playbook)
             mine = stored.get((state.id, outcome.name), {})
             for key in sorted(mine.keys() | standing.keys()):
@@ -143,11 +150,63 @@ def _differences(
     return rows
 
 
+def _incentive_rows(
+    connection: sa.Connection,
+    states: Sequence[Contact],
+    stored: Mapping[tuple[int, str], Mapping[str, _Stored]],
+    playbook: Playbook,
+    now: Instant,
+) -> Iterator[_Row]:
+    """Yield the rows after which what coupons gave away adds up, an order at a time."""
+    wanted = _wanted(playbook).incentives
+    if not wanted:
+        return
+    offers = _load_offers(connection, states, {kind for _, kind in wanted.values()})
+    for state in states:
+        for name, (measure, kind) in wanted.items():
+            entities, mine = state.memory.entities.get(kind, {}), stored.get((state.id, name), {})
+            # Rows about an order that was dropped since stay: its codes are known no more.
+            for key in sorted(entities.keys() | {key for key in mine if not _is_buried(state, kind, key)}):
+                codes = codes_of(entities[key]) if key in entities else frozenset()
+                used = [offers[code][1] for code in codes if code in offers and offers[code][0] == measure]
+                stands = _given(entities[key], playbook.entities[kind], used, playbook) if used else None
+                yield from _rows((state.id, name, key), mine.get(key, _Stored()), stands, now)
+
+
+def _is_buried(state: Contact, kind: str, key: str) -> bool:
+    return mark_of(key) in state.memory.buried.get(kind, {})
+
+
+def _given(entity: Any, kind: EntityKind, offers: Collection[str], playbook: Playbook) -> _Standing | None:
+    at, currency = counted_at(entity), currency_of(entity, playbook)
+    if at is None or not is_standing(entity) or currency is None:
+        return None
+    return _Standing(at, given_away(entity, kind, offers, playbook), currency)
+
+
+def _load_offers(
+    connection: sa.Connection, states: Iterable[Contact], kinds: Collection[str]
+) -> dict[str, tuple[str, str]]:
+    """Return code -> (the measure that gave it, its offer) of the codes that orders of these contacts name."""
+    codes = {
+        code
+        for state in states
+        for kind in kinds
+        for entity in state.memory.entities.get(kind, {}).values()
+        for code in codes_of(entity)
+    }
+    if not codes:
+        return {}
+    c = coupons.c
+    statement = sa.select(c.code, c.measure, c.offer).where(any_of(c.code, sorted(codes), connection))
+    return {row.code: (row.measure, row.offer) for row in connection.execute(statement)}
+
+
 def _load(
-    connection: sa.Connection, contacts: Sequence[int], kinds: Sequence[Outcome]
+    connection: sa.Connection, contacts: Sequence[int], names: Sequence[str]
 ) -> dict[tuple[int, str], dict[str, _Stored]]:
     """Return (contact, name) -> key -> its rows so far, of the contacts and of all that were merged into them."""
-    values = {"ids": list_text(contacts), "names": [outcome.name for outcome in kinds]}
+    values = {"ids": list_text(contacts), "names": names}
     found: dict[tuple[int, str], dict[str, _Stored]] = {}
     for row in connection.execute(_stored_statement(connection.dialect.name), values):
         of_name = found.setdefault((row.person, row.name), {})

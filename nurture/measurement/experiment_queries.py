@@ -159,7 +159,7 @@ def load_guarded(
 _NOW: Final = sa.bindparam("now", type_=sa.BigInteger)
 #: A sum, so that SQLite reads the table in its order and not row by row in that of its key.
 _EXPERIMENT: Final = (enrolments.c.experiment + 0).label("experiment")
-_OF_EPOCH: Final = ("outcome", "within", "cap", "currency")
+_OF_EPOCH: Final = ("outcome", "incentive", "within", "cap", "currency")
 _UNIT: Final = ("experiment", "arm", "entered_at", "matures_at", "spent_before")
 
 
@@ -291,11 +291,15 @@ _OF_PERSON: Final = ("experiment", "person", "arm", "entered_at", "spent_before"
 
 def _converted(epochs: Sequence[Epoch], chosen: _Chosen) -> Iterable[sa.Select[Any]]:
     """Yield the statements for mature people with an outcome, by epoch, arm and day."""
-    names = sorted({epoch.outcome for epoch in epochs})
+    incentives = {epoch.incentive for epoch in epochs} - {""}
+    names = sorted({epoch.outcome for epoch in epochs} | incentives)
     merged = _merged()
-    yield _outcomes_by_day(_in_window(_unmerged(chosen), _standing(names, outcomes.c.contact_id, outcomes)))
     theirs = outcomes.join(merged, merged.c.id == outcomes.c.contact_id)
-    yield _outcomes_by_day(_in_window(_people_of_several(chosen), _standing(names, merged.c.person, theirs)))
+    for people, standing in (
+        (_unmerged(chosen), _standing(names, outcomes.c.contact_id, outcomes)),
+        (_people_of_several(chosen), _standing(names, merged.c.person, theirs)),
+    ):
+        yield _outcomes_by_day(_in_window(people, standing, takes_off=bool(incentives)))
 
 
 def _outcomes_by_day(in_window: sa.Select[Any]) -> sa.Select[Any]:
@@ -338,17 +342,25 @@ def _standing(names: Sequence[str], person: sa.ColumnElement[Any], source: sa.Fr
     )
 
 
-def _in_window(people: sa.Subquery, standing: sa.Subquery) -> sa.Select[Any]:
-    """Return one row for each outcome that lies in a mature person's window."""
+def _in_window(people: sa.Subquery, standing: sa.Subquery, *, takes_off: bool) -> sa.Select[Any]:
+    """Return one row for each outcome that lies in a mature person's window.
+
+    takes_off: what coupons gave away in an order has a row of its own, at the same instant, and is taken off.
+    """
+    is_outcome = standing.c.name == people.c.outcome
+    amount: sa.ColumnElement[Any] = standing.c.amount
+    if takes_off:
+        amount = sa.case((is_outcome, amount), else_=-amount)
+        is_outcome = sa.or_(is_outcome, standing.c.name == people.c.incentive)
     # An amount in another currency is none; one without a currency is in the only one.
     is_added = sa.or_(people.c.currency == "", standing.c.currency.in_(("", people.c.currency)))
     return (
         sa.select(
             *(people.c[name] for name in _OF_PERSON),
-            sa.case((is_added, standing.c.amount), else_=0).label("amount"),
+            sa.case((is_added, amount), else_=0).label("amount"),
         )
         .select_from(standing)
-        .join(people, sa.and_(standing.c.person == people.c.person, standing.c.name == people.c.outcome))
+        .join(people, sa.and_(standing.c.person == people.c.person, is_outcome))
         .where(
             people.c.matures_at <= _NOW,
             standing.c.at > people.c.entered_at,

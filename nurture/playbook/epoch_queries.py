@@ -47,6 +47,8 @@ class Epoch:
     within: int
     # The currency of the amounts that it adds; "": any.
     currency: str
+    # The name of the outcomes whose amounts are taken off; "": none are.
+    incentive: str
     # Amounts above it are cut, in hundredths.
     cap: int | None
     # The shares held back that its file declared.
@@ -195,6 +197,7 @@ def _row(design: Design, declared: str, signature: str) -> dict[str, Any]:
         "expect": design.expect,
         "within": design.within,
         "currency": design.currency,
+        "incentive": design.incentive,
         "cap": None,
         "declared": declared,
         "signature": signature,
@@ -204,5 +207,7 @@ def _row(design: Design, declared: str, signature: str) -> dict[str, Any]:
 def _signature(design: Design, *more: Any) -> str:
     arms = [[arm.name, arm.share] for arm in design.arms]
     counted = [design.outcome.name, design.outcome.is_entity, design.is_amount, design.expect, design.within]
+    # Most take nothing off, and their epochs go on through an upgrade.
+    counted += [design.incentive] if design.incentive else []
     text = encode([arms, counted, *more])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

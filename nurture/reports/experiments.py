@@ -214,6 +214,47 @@ def variant_rows(measured: MeasuredTrial) -> list[dict[str, Any]]:
     return rows
 
 
+def offer_rows(measured: MeasuredTrial) -> list[dict[str, Any]]:
+    """Return the ladder of a measure's variants: no mail first, then from the cheapest (the first in the file) up.
+
+    `low` and `high` hold however often one looks: its value minus that of no mail. advice: keep | open | worse | "";
+    the one to keep is the cheapest that is not shown to be worse than another one, or than no mail. is_final: no other
+    one can be better by more than what counts as close.
+    """
+    race = measured.race
+    if race is None:
+        return []
+    shares = {arm.name: arm.share for arm in measured.newest.arms}
+    control, *names = shares
+    kept = next((name for name in race.choice.live if shares[name] > 0), None)
+    is_final = kept is not None and (race.choice.winner == kept or len(race.choice.live) == 1)
+    rows = []
+    for step, name in enumerate((control, *names)):
+        sums = race.arms[name]
+        low, high = (-inf, inf) if name == control else race.differences[name, control]
+        is_compared = name != control and bool(sums.n and race.arms[control].n)
+        advice = "worse" if name in race.choice.eliminated else "keep" if name == kept else "open"
+        rows.append(
+            {
+                "step": step,
+                "variant": name,
+                "share_percent": round(100 * shares[name], 2),
+                "n": sums.n,
+                "events": sums.events,
+                "value": _value(sums.mean, measured) if sums.n else None,
+                "lift": _value(sums.mean - race.arms[control].mean, measured) if is_compared else None,
+                "low": _value(low, measured) if isfinite(low) else None,
+                "high": _value(high, measured) if isfinite(high) else None,
+                "unit": "amount" if measured.trial.is_amount else "points",
+                "currency": measured.newest.currency,
+                "net_of_incentive": bool(measured.newest.incentive),
+                "advice": "" if name == control else advice,
+                "is_final": is_final and name == kept,
+            }
+        )
+    return rows
+
+
 def _against(race: Race, name: str, best: str) -> tuple[float, float]:
     """Return the differences value(name) - value(best) that are not refuted."""
     if (name, best) in race.differences:

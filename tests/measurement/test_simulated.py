@@ -45,6 +45,6 @@ def test_a_quarter_of_two_thousand_people(database: Database) -> None:
 
 @pytest.mark.skipif(not ALL, reason="minutes; `make experiments` runs it")
 def test_a_year_of_measures_that_help_and_harm(database: Database) -> None:
-    life = a_life(database, planted_rates("year"), 40, every=7)
+    life = a_life(database, planted_rates("year"), 60, every=14)
     life.live(365)
     check(life, {"lead/any/offer": ["stopped"], "lead/any/letter": ["sent_back"]})

@@ -185,3 +185,33 @@ def test_the_best_by_far_stays_alone_and_the_report_says_so(database: Database) 
     assert rows["a"]["high"] < 0, "against the variant with the greatest value"
     shop.come(*(f"p{number}@shop.example" for number in range(10)))
     assert {row.variant for row in shop.rows(t.runs)} == {"c"}
+
+
+def advice(shop: Shop) -> dict[str, tuple[str, bool]]:
+    """Return variant -> what the ladder advises, and whether that is final."""
+    return {
+        row["variant"]: (row["advice"], row["is_final"]) for row in experiments.list_offers(shop.services)
+    }
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_ladder_keeps_the_cheapest_that_is_not_shown_to_be_worse(database: Database) -> None:
+    shop = a_race(database)
+    enter(shop, [100, 400, 300, 300], [8, 4, 40, 42])
+    held, a, b, c = experiments.list_offers(shop.services, OFFER)
+    assert (held["step"], held["variant"], held["advice"], held["lift"]) == (0, "held back", "", None)
+    assert (a["advice"], b["advice"], c["advice"]) == ("worse", "keep", "open")
+    assert (b["value"], b["lift"]) == (pytest.approx(40 / 300), pytest.approx(40 / 300 - 0.08))
+    assert not b["is_final"], "c may still be better by more than a point"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_ladder_keeps_none_that_is_worse_than_no_mail(database: Database) -> None:
+    shop = a_race(database)
+    enter(shop, [400, 400, 300, 300], [120, 4, 3, 3])
+    assert advice(shop) == {
+        "held back": ("", False),
+        "a": ("worse", False),
+        "b": ("worse", False),
+        "c": ("worse", False),
+    }

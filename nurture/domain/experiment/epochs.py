@@ -11,6 +11,7 @@ from typing import Final
 
 from nurture.domain.errors import InputError
 from nurture.domain.experiment.expect import Expectation, parse_expect
+from nurture.domain.experiment.incentives import incentive_of
 from nurture.domain.instant import DAY, Duration
 from nurture.domain.measure import Measure, Metric
 from nurture.domain.playbook import EntityKind, Playbook
@@ -58,6 +59,8 @@ class Design:
     is_amount: bool = False
     # The brand's first currency.
     main_currency: str = ""
+    # The name of the outcomes whose amounts are taken off; "": none are.
+    incentive: str = ""
 
     @property
     def currency(self) -> str:
@@ -86,6 +89,7 @@ def design_of(measure: Measure, playbook: Playbook) -> Design | None:
         *(arms_of(measure), outcome, metric.expect, metric.within),
         is_amount=metric.is_sum,
         main_currency=next(iter(playbook.currencies), ""),
+        incentive=incentive_of(measure.root) if metric.is_net_of_incentive else "",
     )
 
 

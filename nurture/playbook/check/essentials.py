@@ -35,9 +35,14 @@ def _check_expect(check: MeasureCheck) -> None:
     if metric.net_of is not None and not has_coupon and not check.is_broken("let"):
         what = "`net_of: incentive`, and the measure gives nothing away"
         check.fault(("metric", "net_of"), what, "remove it, or add `{coupon: OFFER}` to `let`")
-    elif metric.net_of is not None:
-        what = "the value of coupons is not taken off the figures of `nurture report measures` yet"
-        check.warn(("metric", "net_of"), what, "read these figures as gross")
+    elif metric.net_of is not None and _is_after_discounts(metric, check.playbook):
+        what = "`revenue` is what people paid, after discounts: coupons would be taken off it twice"
+        check.warn(("metric", "net_of"), what, "remove it, or let `amount` name an amount before discounts")
+
+
+def _is_after_discounts(metric: MetricFile, playbook: Playbook) -> bool:
+    kind = playbook.entities.get(metric.of or "")
+    return kind is not None and kind.amount == "revenue"
 
 
 def check_programme_metric(
