@@ -34,17 +34,18 @@ def check(life: Life, expected: dict[str, list[str]]) -> None:
     assert decided == ended
 
 
-def test_a_quarter_of_two_thousand_people(database: Database) -> None:
-    life = a_life(database, planted_rates("quarter"), 57, every=5)
-    life.live(90)
-    check(life, {"lead/any/offer": ["stopped"]})
+#: Name of the rates -> people at once, days between, days, and each measure's consequences.
+LIVES = {"quarter": (57, 5, 90, {"lead/any/offer": ["stopped"]})}
+if ALL:
+    LIVES["year"] = (60, 14, 365, {"lead/any/offer": ["stopped"], "lead/any/letter": ["sent_back"]})
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_measures_that_harm_or_miss_end_on_the_day_that_the_rows_say(database: Database, name: str) -> None:
+    people, every, days, expected = LIVES[name]
+    life = a_life(database, planted_rates(name), people, every=every)
+    life.live(days)
+    check(life, expected)
     sent = life.shop.rows(t.messages, status="sent")
     assert {row.measure for row in sent} == set(life.rates)
     assert life.shop.rows(t.messages, status="failed") == []
-
-
-@pytest.mark.skipif(not ALL, reason="minutes; `make experiments` runs it")
-def test_a_year_of_measures_that_help_and_harm(database: Database) -> None:
-    life = a_life(database, planted_rates("year"), 60, every=14)
-    life.live(365)
-    check(life, {"lead/any/offer": ["stopped"], "lead/any/letter": ["sent_back"]})

@@ -7,7 +7,6 @@ holds their order and turns a refusal into a verdict.
 from nurture.domain.conditions import Condition, Truth
 from nurture.domain.consent.permissions import EVERYTHING, state_for_topic
 from nurture.domain.contact import PersonRequest
-from nurture.domain.experiment.programme import is_kept_out
 from nurture.domain.feedback import CONFIRMABLE
 from nurture.domain.guard.input import ALL_SWITCH, RESTORED_SWITCH, CheckContext, Refusal
 from nurture.domain.guard.sends import RATE_REASON
@@ -368,23 +367,6 @@ def check_send_rate(context: CheckContext) -> CheckResult:
     if place <= context.now:
         return detail
     return Refusal("defer", RATE_REASON, detail, until=place, renews=True)
-
-
-def check_programme_holdout(context: CheckContext) -> CheckResult:
-    """Skip marketing for people who get none at all, to show what it brings; what a person asks for goes on."""
-    message, person = context.input.message, context.input.contact
-    if message.purpose not in MARKETING or message.asked_for or person is None:
-        return "not for this mail"
-    if is_kept_out(person, context.playbook):
-        return Refusal("skip", "programme_holdout", "gets no marketing, to show what all of it brings")
-    return "gets marketing"
-
-
-def check_holdout(context: CheckContext) -> CheckResult:
-    """Skip a mail of a run in the holdout; it comes last, so only mail that would leave now is held back."""
-    if context.input.message.holdout:
-        return Refusal("skip", "holdout", "in the holdout")
-    return "not in the holdout"
 
 
 def _check_condition(context: CheckContext, condition: Condition | None, *, reason: str) -> CheckResult:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from nurture.domain.guard import checks, slot_checks
+from nurture.domain.guard import checks, holdouts, slot_checks
 from nurture.domain.guard.checks import CheckResult, next_in_window
 from nurture.domain.guard.input import CheckContext, DueMessage, GuardInput, Refusal
 from nurture.domain.guard.object_lists import check_object_lists
@@ -78,8 +78,8 @@ CHECKS: tuple[tuple[str, Callable[[CheckContext], CheckResult]], ...] = (
     ("object_lists", check_object_lists),
     ("price_bound", check_price_bound),
     ("send_rate", checks.check_send_rate),
-    ("programme_holdout", checks.check_programme_holdout),
-    ("holdout", checks.check_holdout),
+    ("programme_holdout", holdouts.check_programme_holdout),
+    ("holdout", holdouts.check_holdout),
 )
 
 #: Reason -> meaning. The closed list of values of `messages.reason` that the guard and the delivery write; a
