@@ -200,7 +200,7 @@ class _Play:
         line = self.timeline.line("expect", number)
         if mail is None:
             got = ", ".join(f"{mail.name} at {self._show(mail.sent_at, person)}" for mail in came)
-            why = describe_mail(self.programme, came[0], person) if came else wanted.absence()
+            why = describe_mail(self.programme, came[0], person) if came else self._absence(wanted)
             if came:
                 self.unclaimed[name].remove(came[0])
             self.failures.append(Failure(line, wanted.text(), got or "no such mail", why))
@@ -208,6 +208,15 @@ class _Play:
         self.unclaimed[name].remove(mail)
         for expectation, got, why in wanted.wrong_words(mail):
             self.failures.append(Failure(line, f"{wanted.text()} {expectation}", got, why))
+
+    def _absence(self, wanted: "_Wanted") -> tuple[str, ...]:
+        """Return why a mail did not come; where it may come later, also how to play on."""
+        why = wanted.absence()
+        is_open = any(words in line for line in why for words in ("may next change", "is due at"))
+        if self.timeline.model.until is not None or not is_open:
+            return why
+        ended = self.programme.show(self.programme.now)
+        return (*why, f"the timeline ended at {ended}; write `until: day 60` in it to play on")
 
     def _refuse_others(self) -> None:
         """Refuse mails that no expectation names: of the measures expected, or with `only` of all."""

@@ -14,11 +14,11 @@ from nurture.contacts.queries import resolve_contact
 from nurture.delivery.deliver import CHUNK_MAILS
 from nurture.delivery.types import Delivery
 from nurture.domain.cells.measure_names import MeasureNames
-from nurture.domain.errors import NotFoundError, PlaybookError
+from nurture.domain.errors import NotFoundError
 from nurture.domain.event import Identity
 from nurture.domain.instant import MINUTE, Duration, Instant
 from nurture.domain.signing import SigningKeys
-from nurture.playbook import FixedPlaybook, LoadedPlaybook, find_faults, load_files, rebuild
+from nurture.playbook import FixedPlaybook, LoadedPlaybook, build, load_files
 from nurture.playbook.load import TESTS
 from nurture.runtime.clock import ManualClock
 from nurture.runtime.settings import Settings
@@ -44,11 +44,7 @@ def load_programme(folder: Path) -> LoadedPlaybook:
 
     Raises PlaybookError with every fault.
     """
-    files = load_files(folder)
-    faults = find_faults(files, render=False)
-    if faults:
-        raise PlaybookError([str(fault) for fault in faults])
-    return rebuild(files, id_=0)
+    return build(load_files(folder), render=False)
 
 
 class TestProgramme:

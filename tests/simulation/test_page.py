@@ -187,3 +187,11 @@ def test_history_needs_nobody_made_up(programme: Path, tmp_path: Path) -> None:
             with played(SimulationOptions(days=4, from_database=True, playbook=programme)) as again:
                 assert [(mail.step, mail.status) for mail in again.ledger.mails] == names
                 assert [person.name for person in again.ledger.people] == ["id:u1"]
+
+
+def test_one_of_the_two_widths_of_a_picture_is_shown() -> None:
+    """The page's own rules leave `display` of pictures to the media query of their sheet."""
+    rules = (WORDS / "page.css").read_text("utf-8")
+    assert "p-wide" not in rules
+    assert "p-narrow" not in rules
+    assert not [line for line in rules.splitlines() if "svg" in line and "display" in line]
