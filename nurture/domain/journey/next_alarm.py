@@ -14,7 +14,7 @@ from nurture.domain.journey.entity_dates import pending_dates
 from nurture.domain.journey.moments import next_moment_alarm
 from nurture.domain.journey.set_aside import evaluate_rule
 from nurture.domain.journey.working_state import Work
-from nurture.domain.measure import Measure, OnDate, OnMoment, OnQuiet, OnSchedule
+from nurture.domain.measure import LocalSlot, Measure, OnDate, OnMoment, OnQuiet, OnSchedule
 from nurture.domain.timing import at_local_time, at_time_of_local_day, date_in_year, next_slot, to_local
 
 #: Calendar text of a date fact: `MM-DD` or `YYYY-MM-DD`.
@@ -34,14 +34,29 @@ def next_alarm(work: Work, at: Instant) -> Instant:
     if work.alarm_bound > at:
         # Rules that read nothing new are not due before the bound, so they are asked only for a later alarm.
         measures = timed.reading(work.alarm_facts, work.contact.memory.run_starts)
-        first = _first_after(at, (*instants, *_due_rules(work, measures, at)))
+        first = _first_of(work, measures, at, instants)
         if first <= work.alarm_bound:
             return first
-    return _first_after(at, (*instants, *_due_rules(work, timed.measures, at)))
+    return _first_of(work, timed.measures, at, instants)
 
 
-def _first_after(at: Instant, instants: Iterable[Instant]) -> Instant:
-    return min(instant for instant in instants if instant > at)
+def _first_of(work: Work, measures: Iterable[Measure], at: Instant, instants: Iterable[Instant]) -> Instant:
+    """Return the first instant after `at` of these and of the measures'."""
+    first = min(instant for instant in instants if instant > at)
+    slots: dict[LocalSlot, Instant] = {}
+    for measure in measures:
+        trigger = measure.trigger
+        if isinstance(trigger, OnSchedule):
+            # Several measures have one slot, and most slots are later than something else: no audience is asked then.
+            slot = trigger.slot
+            if slot not in slots:
+                slots[slot] = next_slot(slot, after=at + 1, zone=work.zone)
+            if slots[slot] >= first:
+                continue
+        due = evaluate_rule(work, measure, at, FOREVER, _next_start, work, measure, at)
+        if at < due < first:
+            first = due
+    return first
 
 
 def _due_runs(work: Work, at: Instant) -> Iterator[Instant]:
@@ -58,8 +73,11 @@ def _due_silences(work: Work, at: Instant) -> Iterator[Instant]:
         return
     for measure, trigger in work.index.quiet:
         if measure.root not in memory.set_aside:
-            for _, _, fire_at in pending_silences(work, measure, trigger):
-                yield max(fire_at, at + 1)
+            if measure.root not in memory.silences:
+                yield max(work.silent_since(trigger.entity) + trigger.quiet, at + 1)
+            else:
+                for _, _, fire_at in pending_silences(work, measure, trigger):
+                    yield max(fire_at, at + 1)
 
 
 def _due_entity_dates(work: Work, at: Instant) -> Iterator[Instant]:
@@ -76,12 +94,6 @@ def _due_exits(work: Work, at: Instant) -> Iterator[Instant]:
     for run in work.contact.runs.values():
         if owner := work.index.exit_conditions.get(run.measure):
             yield evaluate_rule(work, owner, at, FOREVER, _next_exit, work, owner, run, at)
-
-
-def _due_rules(work: Work, measures: Iterable[Measure], at: Instant) -> Iterator[Instant]:
-    """Yield when time may next start each of these measures of the contact's place."""
-    for measure in measures:
-        yield evaluate_rule(work, measure, at, FOREVER, _next_start, work, measure, at)
 
 
 def _next_start(work: Work, measure: Measure, at: Instant) -> Instant:

@@ -72,10 +72,10 @@ def was_taken_back(
 ) -> bool:
     """Tell whether the event is a cancellation of the measure's entity that was taken back since it occurred."""
     kind = playbook.entities.get(measure.entity or "")
-    if kind is None or not kind.restored_by or event not in full_reversals(kind):
+    entity = entity_of(contact, kind.name, key) if kind is not None and kind.restored_by and key else None
+    if kind is None or entity is None or entity.restored_at <= occurred_at or is_reversed(entity):
         return False
-    entity = entity_of(contact, kind.name, key)
-    return entity is not None and entity.restored_at > occurred_at and not is_reversed(entity)
+    return event in full_reversals(kind)
 
 
 def standing_of_entities(contact: Contact, kind: EntityKind) -> dict[str, EntityReason | None]:

@@ -170,6 +170,9 @@ def start_by_silence(work: Work, at: Instant) -> None:
     if not memory.entities:
         return
     for measure, trigger in work.index.quiet:
+        has_acted = measure.root in memory.silences
+        if not has_acted and work.silent_since(trigger.entity) + trigger.quiet > at:
+            continue
         if is_set_aside(work, measure.root):
             continue
         for key, touched_at, fire_at in pending_silences(work, measure, trigger):

@@ -63,6 +63,8 @@ class Work:
     _rules: PlaceRules | None = None
     # Kind of entity -> (key, last touched) of those that are open, until a fact changes.
     _open: dict[str, list[tuple[str, Instant]]] = field(default_factory=dict)
+    # Kind of entity -> when the one of them that has been silent the longest was touched; FOREVER for none.
+    _silent_since: dict[str, Instant] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Look up the playbook's index."""
@@ -84,6 +86,7 @@ class Work:
         """Discard what is cached of facts, track and stage because they changed."""
         self._reading = self._readable = self._rules = None
         self._open.clear()
+        self._silent_since.clear()
 
     def alarm_may_change(self, facts: Collection[str]) -> None:
         """Discard the alarm because time passed, or runs, entities or these facts changed."""
@@ -104,6 +107,13 @@ class Work:
                 else []
             )
         return self._open[kind]
+
+    def silent_since(self, kind: str) -> Instant:
+        """Return when the open entity of a kind that has been silent the longest was touched; FOREVER for none."""
+        if kind not in self._silent_since:
+            instants = [touched_at for _, touched_at in self.open_entities(kind)]
+            self._silent_since[kind] = min(instants, default=FOREVER)
+        return self._silent_since[kind]
 
     def reading(self, at: Instant) -> Reading:
         """Return the facts at `at` as conditions read them."""

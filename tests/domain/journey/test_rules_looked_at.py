@@ -14,7 +14,19 @@ from nurture.domain.event import Event
 from nurture.domain.event_index import AffectedParts, index_of
 from nurture.domain.journey import working_state
 from nurture.domain.journey.advance import advance
-from nurture.domain.measure import Exit, LocalSlot, Measure, Once, OnCondition, OnDate, OnQuiet, OnSchedule
+from nurture.domain.measure import (
+    Exit,
+    LocalSlot,
+    MailStep,
+    Measure,
+    Once,
+    OnCondition,
+    OnDate,
+    OnEvent,
+    OnQuiet,
+    OnSchedule,
+    WaitFor,
+)  # fmt: skip
 from nurture.domain.memory import Entity
 from nurture.domain.playbook import EntityKind, Playbook
 from tests.domain.build import DAY, HOUR, NOON, a_contact, a_measure, a_playbook, an_event, when
@@ -83,6 +95,23 @@ def test_rules_of_another_track_are_not_looked_at(count: int) -> None:
     contact = a_known_contact(playbook)
     looks_at(an_event("Product Viewed", NOON + HOUR), contact, playbook, looks)
     assert not any(text.startswith("views") for text in looks)
+
+
+def test_schedules_that_come_later_than_a_run_are_not_looked_at() -> None:
+    looks: Looks = Counter()
+    weekly = [
+        a_measure(
+            f"lead/any/weekly_{place}",
+            trigger=OnSchedule(LocalSlot(600, frozenset({1}))),
+            audience=counted(f"trials > {place}", looks),
+            once=Once("day"),
+        )
+        for place in range(20)
+    ]
+    steps = (WaitFor("pause", HOUR), MailStep("mail", "mail"))
+    soon = a_measure("lead/any/soon", trigger=OnEvent(("Signed In",)), steps=steps)
+    assert a_known_contact(a_playbook(soon, *weekly)).wake_at == NOON + HOUR
+    assert looks.total() == 0
 
 
 def test_only_the_rules_that_read_a_changed_fact_are_looked_at() -> None:
