@@ -387,14 +387,13 @@ class Person(Running):
             for thing in parts_of(kind, key_in(kind, event), self.book, self.things)
         }
         for measure in self.book.measures:
-            kind = self.book.kinds.get(measure.entity)
-            if measure.track != "customer" or measure.per == "event" or kind is None or kind.of is None:
+            if measure.track != "customer" or measure.per == "event" or is_object(measure):
                 continue
             earlier = [
-                (newest.occurred, newest.name, key, thing, newest)
+                (newest.occurred, newest.name, key, thing if name == measure.entity else None, newest)
                 for (name, key), thing in concerned.items()
-                if name == kind.name and measure.trigger_events is not None and not is_object(measure)
-                for newest in newest_about(kind, thing, self.book, self.history)
+                if measure.entity in {"", None, name, self.book.kinds[name].within} and measure.trigger_events
+                for newest in newest_about(self.book.kinds[name], thing, self.book, self.history)
                 if newest.name != event.name and measure.trigger_events.match(newest)
             ]
             for occurred, _, _, thing, newest in sorted(earlier, key=lambda start: start[:3]):

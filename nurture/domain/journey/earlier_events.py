@@ -70,12 +70,14 @@ def _earlier_events(
     work: Work, kind: EntityKind, key: str, entity: Entity, *, without: Event
 ) -> Iterator[_Earlier]:
     """Yield the newest event of each name about the entity, with its fields, for each measure that it may start."""
+    # A measure may be about the parcel, about its order, or about none.
+    keys = {kind.name: key, None: ""} | ({kind.within: entity.parent} if entity.parent else {})
     for name in _names(kind.of).intersection(entity.newest).difference({without.name}):
         for measure, match in work.index.triggers.get(name, ()):
             # Of `per event` only the event itself can say whether it is the same one.
-            if measure.track == "customer" and measure.entity == kind.name and measure.once.per != "event":
+            if measure.track == "customer" and measure.entity in keys and measure.once.per != "event":
                 since = entity.newest[name]
-                yield measure, match, _as_event(name, since, entity, without), key
+                yield measure, match, _as_event(name, since, entity, without), keys[measure.entity]
 
 
 def _as_event(name: str, occurred_at: Instant, entity: Entity, latest: Event) -> Event:

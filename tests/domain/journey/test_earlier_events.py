@@ -68,6 +68,13 @@ def test_events_of_the_order_itself_start_too() -> None:
     assert keys(announced(paid, ordered(), **(measure | {"trigger": OnEvent(("Order Paid",))}))) == ["A"]
 
 
+def test_a_measure_about_the_order_or_about_none_starts_by_the_parcel_too() -> None:
+    about_order = announced(shipped(), shipped(NOON + 1, parcel_id="p2"), ordered(), entity="order")
+    assert [(run.entity, run.entity_key) for run in about_order.runs.values()] == [("order", "A")]
+    about_none = announced(shipped(), ordered(), entity=None, once=Once("parcel_id"), while_open=False)
+    assert keys(about_none) == ["p1"]
+
+
 def test_parcels_of_other_orders_and_those_that_have_arrived_are_not_announced() -> None:
     other = an_event("Order Shipped", NOON, order_id="B", parcel_id="p9")
     arrived = an_event("Order Delivered", NOON + 2, order_id="A", parcel_id="p1")
