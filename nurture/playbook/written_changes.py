@@ -25,6 +25,8 @@ class WrittenChange(NamedTuple):
 
 def changed_values(before: str, after: str) -> list[WrittenChange]:
     """Return the values of a YAML file that differ, in the order of the file; none for a text that is no YAML."""
+    if before == after:
+        return []
     try:
         old, new = _read(before), _read(after)
     except YAMLError:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from nurture.app import demo as show
 from nurture.cli.virtual_time import summary
 from nurture.database import schema as t
+from nurture.simulation.reaction_rates import read_rates, shipped_rates
 from tests.cli.shell import SHIPPED, Shell
 
 #: SQLite's name for waiting until the disk has it.
@@ -180,3 +181,18 @@ def test_the_database_of_a_demonstration_is_opened_on_real_time_and_kept(
         assert sent == summary["mails"] > 0
     finally:
         opened.close()
+
+
+def test_the_reactions_that_ship_are_copied_to_be_changed(nurture: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "reactions.yaml"
+    assert nurture("simulate", "--save-reactions", str(file)).code == 0
+    assert read_rates(file) == shipped_rates()
+    assert "exists; name a new file" in nurture("simulate", "--save-reactions", str(file)).line()
+    file.write_text("confirm: 200%\n", "utf-8")
+    assert "reactions.yaml: " in nurture("simulate", "--reactions", str(file)).line()
+
+
+def test_wrong_options_of_a_page_and_of_a_history_are_named(nurture: Shell, history: Path) -> None:
+    assert "written in en and zh-CN" in nurture("simulate", "--html", "a.html", "--locale", "de").line()
+    words = ("simulate", "--events", str(history), "--from-database")
+    assert "name one history" in nurture(*words).line()
