@@ -146,7 +146,7 @@ class Postfix:
 
     def _run(self, verb: str) -> None:
         command = [self._program, "-c", str(self.home), verb]
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=300)
 
     def log(self) -> str:
         """Return what it logged."""
