@@ -5,6 +5,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,13 +21,13 @@ from nurture.database.engine import Database
 from nurture.domain.conditions import ALWAYS
 from nurture.domain.errors import Transient
 from nurture.domain.instant import DAY, FOREVER, HOUR, MINUTE, Instant, parse_iso
-from nurture.domain.measure import MailStep
+from nurture.domain.measure import MailStep, OnDate
 from nurture.reports.forecast.alike import AlikePeople
 from nurture.reports.forecast.forecast_people import ForecastOrder, forecast_page, make_scope
 from nurture.reports.forecast.play_person import Person, PersonForecast
 from nurture.runtime.clock import pause
 from nurture.simulation.run_until_idle import next_due
-from tests.app.sends.crowd import OFFER, crowd_playbook, fill
+from tests.app.sends.crowd import OFFER, RENEWAL, crowd_playbook, fill
 from tests.app.sends.shop import Shop
 
 EVERYBODY = audience_of("True")
@@ -115,12 +116,10 @@ def forecast_by(shop: Shop, kind: type[AlikePeople]) -> tuple[list[PersonForecas
 
 def test_people_who_are_alike_are_played_once(sqlite_database: Database) -> None:
     playbook = crowd_playbook(steps=(MailStep("offer", "offer"),), audience=ALWAYS)
-    shop = Shop(sqlite_database, playbook=playbook)
+    # Renewals become due when the night's mail does, so for some an alarm takes the offer's place.
+    renewal = replace(playbook.measures[RENEWAL], trigger=OnDate("renewal_at", minute_of_day=8 * 60))
+    shop = Shop(sqlite_database, playbook=replace(playbook, measures={**playbook.measures, RENEWAL: renewal}))
     fill(shop, 300, seed=8)
-    # An alarm of theirs rings before the morning.
-    with shop.database.write() as connection:
-        early = sa.update(t.contacts).where(t.contacts.c.id % 5 == 0)
-        connection.execute(early.values(wake_at=shop.now + MINUTE))
     apart, all_of_them = forecast_by(shop, Apart)
     predicted, played = forecast_by(shop, AlikePeople)
     assert predicted == apart

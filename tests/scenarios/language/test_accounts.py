@@ -18,6 +18,8 @@ from nurture.journey.drain import drain
 from nurture.journey.erasure import stop_mail
 from nurture.journey.replay import verify_replay
 from nurture.playbook import LoadedPlaybook, build
+from nurture.reports.forecast.forecast_people import make_scope
+from nurture.reports.forecast.next_mails import load_next_mails
 from tests.playbook.builder import a_mail, a_playbook, a_text
 from tests.scenarios.world import World
 
@@ -140,6 +142,15 @@ def contact(world: World, who: str) -> int:
         return resolve_contact(connection, who)
 
 
+def leaving(world: World, who: str) -> list[str]:
+    """Return the mails that the forecast lets leave within a day."""
+    with world.database.read() as connection:
+        scope = make_scope(connection, world.loaded.playbook, now=world.now, only_to=frozenset(), key=b"")
+        person = resolve_contact(connection, who)
+        mails = load_next_mails(connection, person, scope, span=DAY)
+    return [mail.measure for mail in mails if mail.ending == "sent"]
+
+
 def publish(world: World, *people: str) -> list[tuple[str, str]]:
     """Tell news to these people and return (address, status or reason) of their mails of this moment."""
     for who in people:
@@ -204,6 +215,8 @@ def test_an_open_case_holds_the_colleagues_marketing_until_it_is_closed(world: W
     world.tell(ADA, "Case Opened", case_id="k1")
     world.live(MINUTE)
     assert publish(world, ADA, BOB) == [(ADA, "hold"), (BOB, "hold")]
+    # The forecast knows the colleague's case, too.
+    assert [leaving(world, who) for who in (ADA, BOB)] == [[], []]
     world.tell(ADA, "Case Closed", case_id="k1")
     world.live(DAY)
     assert [len(sent(world, who)) for who in (ADA, BOB)] == [1, 1]
