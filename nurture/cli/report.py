@@ -7,12 +7,14 @@ import typer
 
 from nurture.cli import output
 from nurture.cli.context import Json, current_actor, open_installation
-from nurture.cli.reports import brief, models, offers, stages
+from nurture.cli.reports import brief, buyers, models, offers, stages
 from nurture.cli.reports.days import Since, Until
 from nurture.domain.errors import CheckFailed, InputError
 
 app = typer.Typer(help="Show counts of mails, people and replies, and what models say.", no_args_is_help=True)
 for command in (models.churn, models.value, models.score, stages.stages, offers.offers, brief.brief):
+    app.command()(command)
+for command in (buyers.retention, buyers.nps):
     app.command()(command)
 
 _COUNTS = ["planned", "sent", "skipped", "cancelled", "expired", "failed", "in_doubt", "waiting"]

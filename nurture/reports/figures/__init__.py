@@ -1,0 +1,1 @@
+"""Orders and answers, as reports read them."""
