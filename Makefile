@@ -71,7 +71,7 @@ laws: .venv/test  ## the tests that try rules with random input, with three time
 	  $$(grep -rl --include='test_*.py' 'examples(' tests)
 
 experiments: .venv/test  ## a thousand drawn histories of a measure of each kind, judged after every day, and a year lived through: at most twenty minutes
-	NURTURE_TEST_HISTORIES=all timeout 1200 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=0 tests/measurement/test_histories.py tests/measurement/test_variants.py tests/measurement/test_simulated.py $(ARGS)
+	NURTURE_TEST_HISTORIES=all timeout 1200 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=0 tests/measurement/test_histories.py tests/measurement/test_variants.py tests/measurement/test_simulated.py tests/measurement/test_stored_histories.py $(ARGS)
 
 afternoon: .venv/test  ## an operator's afternoon with Postfix as relay and receiving side, 5,000 people: ten minutes, as root
 	@PATH="$$PATH:/usr/sbin" command -v postfix >/dev/null \
