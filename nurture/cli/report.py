@@ -1,5 +1,6 @@
 """`nurture report`: counts of mails, people and replies."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,11 @@ from nurture.cli.reports.days import Since, Until
 from nurture.domain.errors import CheckFailed, InputError
 
 app = typer.Typer(help="Show counts of mails, people and replies, and what models say.", no_args_is_help=True)
-for command in (models.churn, models.value, models.score, stages.stages, offers.offers, brief.brief):
-    app.command()(command)
-for command in (buyers.retention, buyers.nps):
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    *(models.churn, models.value, models.score, stages.stages, offers.offers, brief.brief),
+    *(buyers.retention, buyers.nps),
+)
+for command in _COMMANDS:
     app.command()(command)
 
 _COUNTS = ["planned", "sent", "skipped", "cancelled", "expired", "failed", "in_doubt", "waiting"]

@@ -89,9 +89,21 @@ def send(
     """
     names = to or []
     if test is not None:
-        counted = {"--file": file, "--column": column, "--audience": audience, "--at": at, "--rate": rate}
-        counted |= {"--request": request, "--occasion": occasion, "--set": set_, "--again": again}
-        _require_test_alone(names, counted | {"--dry-run": dry_run})
+        _require_test_alone(
+            names,
+            {
+                "--file": file,
+                "--column": column,
+                "--audience": audience,
+                "--at": at,
+                "--rate": rate,
+                "--request": request,
+                "--occasion": occasion,
+                "--set": set_,
+                "--again": again,
+                "--dry-run": dry_run,
+            },
+        )
         from nurture.app.previews import PreviewOptions
 
         wanted = PreviewOptions(

@@ -83,10 +83,10 @@ def load_figures(
             elif epoch.next_mature is None or next_mature < epoch.next_mature:
                 epoch.next_mature = next_mature
     amounts = {epoch.id for epoch in epochs if epoch.is_amount}
-    for key, before in mature.items():
+    for key, entered in mature.items():
         experiment, arm, day = _cell(key)
-        people, (number, *money) = before[0], converted.get(key, _NOBODY)
-        spent = _amounts(before, number, money) if experiment in amounts else NOTHING
+        people, (number, *money) = entered[0], converted.get(key, _NOBODY)
+        spent = _amounts(entered, number, money) if experiment in amounts else NOTHING
         figures[experiment].days.append(DaySums(experiment, arm, day, people, number, spent))
     return figures
 
@@ -252,7 +252,7 @@ def _entered(epochs: Sequence[Epoch], chosen: _Chosen) -> Iterable[sa.Select[Any
     is_spent = any(epoch.is_amount for epoch in epochs)
     of_all = {**enrolments.c, "experiment": _EXPERIMENT.element}
     yield _people(of_all, is_spent=is_spent).where(*chosen, _is_unmerged())
-    yield _people(_people_of_several(chosen).c, is_spent=is_spent)
+    yield _people({**_people_of_several(chosen).c}, is_spent=is_spent)
 
 
 def _people(columns: Mapping[str, sa.ColumnElement[Any]], *, is_spent: bool) -> sa.Select[Any]:
@@ -313,7 +313,7 @@ def _outcomes_by_day(in_window: sa.Select[Any]) -> sa.Select[Any]:
     each = person.group_by(rows.c.experiment, rows.c.person).subquery("each")
     amount = sa.cast(sa.case((each.c.sum > each.c.cap, each.c.cap), else_=each.c.sum), sa.Float)
     return _grouped(
-        _key(each.c),
+        _key({**each.c}),
         sums=(
             sa.func.count().label("converted"),
             sa.func.sum(amount).label("amount"),

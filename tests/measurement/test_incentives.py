@@ -1,5 +1,7 @@
 """Amounts net of incentive: what the coupons of a measure gave away is taken off, order by order."""
 
+from typing import Any
+
 import pytest
 
 from nurture.database import schema as t
@@ -44,7 +46,7 @@ def a_code(shop: Shop) -> str:
     return code
 
 
-def order(shop: Shop, who: str, key: str, subtotal: str, **properties: str) -> None:
+def order(shop: Shop, who: str, key: str, subtotal: str, **properties: Any) -> None:
     shop.tell(who, "Order Completed", order_id=key, subtotal=subtotal, currency="EUR", **properties)
     shop.work()
 

@@ -21,7 +21,8 @@ STRETCHES = [Stretch(30, 60, holdout, 0.1, 0.1) for holdout in (0.5, 0.1)]
 
 def rows_of(trial: Trial, experiment: int, start: int, first: int) -> tuple[list[dict[str, Any]], list[Any]]:
     """Return the enrolments and the orders of a history; its contacts are numbered from `first` on."""
-    entered, orders = [], []
+    entered: list[dict[str, Any]] = []
+    orders: list[Any] = []
     for sums in trial.days:
         for place in range(sums.people):
             contact, at = first + len(entered), start + sums.day * DAY + place % 24 * HOUR

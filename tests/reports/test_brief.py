@@ -37,8 +37,8 @@ def shop_of(database: Database, **settings: object) -> Shop:
 
 
 def brief_of(shop: Shop, **asked: str) -> Brief:
-    wanted = {"who": None, "until": None, "language": None, **asked}
-    return briefs.show_brief(shop.services, **wanted)[0]  # type: ignore[arg-type]
+    wanted: dict[str, Any] = {"who": None, "until": None, "language": None, **asked}
+    return briefs.show_brief(shop.services, **wanted)[0]
 
 
 def send_to(shop: Shop, who: str) -> dict[str, Any]:

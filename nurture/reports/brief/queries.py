@@ -122,7 +122,7 @@ def load_open_pauses(connection: sa.Connection) -> list[sa.Row[Any]]:
     return list(connection.execute(statement))
 
 
-def load_cases(connection: sa.Connection, *, now: Instant, limit: int) -> tuple[int, int, list[sa.Row[Any]]]:
+def load_cases(connection: sa.Connection, *, now: Instant, limit: int) -> tuple[int, int, list[Any]]:
     """Return how many cases are open and overdue, and the longest overdue ones: id, owner, due_at, kind."""
     case = t.dialogues.c
     is_overdue = sa.and_(case.answered_at.is_(None), case.due_at <= now)
