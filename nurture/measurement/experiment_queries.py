@@ -170,11 +170,18 @@ _Chosen = Sequence[sa.ColumnElement[bool]]
 def _chosen(epochs: Sequence[Epoch], *, has_pauses: bool) -> _Chosen:
     """Return the SQL for the enrolments of these epochs, but those while nothing could leave: these are in no arm."""
     of_epochs = _EXPERIMENT.in_([epoch.id for epoch in epochs])
-    was_stopped = sa.exists().where(
-        pauses.c.mode == "all",
-        sa.or_(pauses.c.name == experiments.c.measure, pauses.c.name == "all"),
-        pauses.c.since <= enrolments.c.entered_at,
-        sa.or_(pauses.c.until.is_(None), pauses.c.until > enrolments.c.entered_at),
+    # Of its own name, because not every statement around it joins the experiments.
+    entered = experiments.alias("entered")
+    was_stopped = (
+        sa.exists()
+        .where(
+            entered.c.id == enrolments.c.experiment,
+            pauses.c.mode == "all",
+            sa.or_(pauses.c.name == entered.c.measure, pauses.c.name == "all"),
+            pauses.c.since <= enrolments.c.entered_at,
+            sa.or_(pauses.c.until.is_(None), pauses.c.until > enrolments.c.entered_at),
+        )
+        .correlate(enrolments)
     )
     return (of_epochs, ~was_stopped) if has_pauses else (of_epochs,)
 

@@ -65,7 +65,8 @@ def test_looking_at_a_mail_gives_nobody_a_token(world: World) -> None:
     number = message_of(world, "nurture")
     mail = show(world.services, number)
     context = context_of(world, number)
-    pages = {name: url for name, url in context["links"].items() if not name.endswith(".png")}
+    # A picture's address is the hash of its bytes, the same for everybody.
+    pages = {name: url for name, url in context["links"].items() if not name.startswith("image_")}
     tokens = [url.rpartition("/")[2] for url in pages.values()]
     assert {"unsubscribe", "preferences", "call_to_action"} <= pages.keys()
     assert [token for token in tokens if token in mail["text"] or token in html_of(mail)] == []

@@ -156,6 +156,13 @@ def test_a_person_who_comes_while_the_measure_is_paused_is_in_no_arm(database: D
         HOUR,
     )
     assert (shop.figures()["enrolled"], shop.figures()["trial"]) == (2, 1)
+    # A pause of another measure stops nobody here.
+    other = {"name": "lead/any/other", "mode": "all", "since": 0, "reason": "", "actor": "ann"}
+    epoch = {**shop.rows(t.experiments)[0]._mapping, "id": 99, "measure": "lead/any/other"}
+    with database.write() as connection:
+        connection.execute(sa.insert(t.experiments).values(epoch))
+        connection.execute(sa.insert(t.pauses).values(other))
+    assert shop.figures()["enrolled"] == 2
 
 
 @ONE_KIND

@@ -65,11 +65,11 @@ def test_the_measurement_compares_what_the_metric_names() -> None:
         assert "order" in outcomes_of(playbook)
 
 
-def test_a_metric_net_of_incentives_warns_that_it_is_gross_yet() -> None:
+def test_a_metric_net_of_incentives_warns_where_amounts_are_net_already() -> None:
     metric = '{sum: amount, of: order, net_of: incentive, within: 30d, expect: "+1.50 EUR"}'
     warnings = [str(warning) for warning in inspect(shop(metric), render=False).warnings]
-    gross = f"{COUPON}/measure.yaml:19: warning: the value of coupons is not taken off"
-    assert any(warning.startswith(gross) for warning in warnings)
+    paid = f"{COUPON}/measure.yaml:19: warning: `revenue` is what people paid, after discounts"
+    assert any(warning.startswith(paid) for warning in warnings)
 
 
 def test_a_metric_is_no_rule() -> None:

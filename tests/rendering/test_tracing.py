@@ -172,9 +172,16 @@ def unused_templates() -> Templates:
     return Templates.of(samples.loaded().files, samples.loaded().playbook)
 
 
-#: Mails that print Chinese values into the HTML.
+#: Mails that print Chinese values into the HTML, or so many values into one line that it may grow too long.
 _ENCODED_ANEW = frozenset(
     {
+        "any/payment_failed/notice.zh-CN",
+        "any/payment_failed/reminder.zh-CN",
+        *(
+            f"{track}/any/appointment/{mail}"
+            for track in ("customer", "lead")
+            for mail in ("confirmation.en", "reminder.en", "reminder.zh-CN")
+        ),
         "customer/any/appointment/confirmation.zh-CN",
         "customer/any/case_acknowledged/received.zh-CN",
         "lead/any/appointment/confirmation.zh-CN",

@@ -48,15 +48,22 @@ def _first_of(work: Work, measures: Iterable[Measure], at: Instant, instants: It
         trigger = measure.trigger
         if isinstance(trigger, OnSchedule):
             # Several measures have one slot, and most slots are later than something else: no audience is asked then.
-            slot = trigger.slot
-            if slot not in slots:
-                slots[slot] = next_slot(slot, after=at + 1, zone=work.zone)
-            if slots[slot] >= first:
+            comes_at = slots.get(trigger.slot)
+            if comes_at is None:
+                comes_at = evaluate_rule(work, measure, at, FOREVER, _next_slot, work, trigger.slot, at)
+                # A measure that is set aside says nothing about the others of its slot.
+                if comes_at < FOREVER:
+                    slots[trigger.slot] = comes_at
+            if comes_at >= first:
                 continue
         due = evaluate_rule(work, measure, at, FOREVER, _next_start, work, measure, at)
         if at < due < first:
             first = due
     return first
+
+
+def _next_slot(work: Work, slot: LocalSlot, at: Instant) -> Instant:
+    return next_slot(slot, after=at + 1, zone=work.zone)
 
 
 def _due_runs(work: Work, at: Instant) -> Iterator[Instant]:
